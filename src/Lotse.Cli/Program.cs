@@ -1,0 +1,76 @@
+using Lotse.Linux;
+
+namespace Lotse.Cli;
+
+internal static class Program
+{
+    /// <summary>This program's version.</summary>
+    public const string Version = "0.1.0";
+
+    private static int Main(string[] arguments)
+    {
+        var output = new Output(1);
+        var errors = new Output(2);
+        try
+        {
+            var code = Run(arguments, output, errors);
+            output.Flush();
+            errors.Flush();
+            return code;
+        }
+        catch (OutputLostException lost) when (Descriptor.IsBrokenPipe(lost.ErrorNumber))
+        {
+            // Whoever read us has seen enough: lotse swap | head.
+            return ExitCode.Fine;
+        }
+        catch (OutputLostException lost)
+        {
+            _ = Descriptor.WriteAll(2, System.Text.Encoding.UTF8.GetBytes($"lotse: cannot write the output: {Descriptor.Words(lost.ErrorNumber)}\n"));
+            return ExitCode.NotKnown;
+        }
+    }
+
+    /// <summary>The whole program but for the descriptors, so that a test can run it in its own process.</summary>
+    public static int Run(string[] arguments, Output output, Output errors)
+    {
+        if (arguments is ["--version"])
+        {
+            output.Line($"lotse {Version}");
+            return ExitCode.Fine;
+        }
+
+        try
+        {
+            var call = Parser.Parse(Table.Commands, arguments, output, errors);
+            output.Colour = output.IsTerminal && !call.Has("--no-color")
+                && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
+            if (call.Has("--help"))
+            {
+                HelpText.Write(output, call.Command);
+                return ExitCode.Fine;
+            }
+
+            return call.Command.Run(call);
+        }
+        catch (UsageException e)
+        {
+            return Complain(errors, e.Message, e.Hint, ExitCode.Usage);
+        }
+        catch (NotKnownException e)
+        {
+            return Complain(errors, e.Message, e.Hint, ExitCode.NotKnown);
+        }
+    }
+
+    private static int Complain(Output errors, string message, string? hint, int code)
+    {
+        errors.Line($"lotse: {message}");
+        if (hint is not null)
+        {
+            errors.Line();
+            errors.Line($"hint: {hint}");
+        }
+
+        return code;
+    }
+}

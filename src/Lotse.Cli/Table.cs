@@ -1,0 +1,20 @@
+using Lotse.Cli.Areas;
+
+namespace Lotse.Cli;
+
+/// <summary>Every command. Parser, help, man page and completion are made from this, and nothing else knows a command.</summary>
+internal static class Table
+{
+    /// <summary>The first is what bare <c>lotse</c> is: it has no name and takes only options.</summary>
+    public static IReadOnlyList<Command> Commands => field ??=
+    [
+        General.Root,
+        .. SwapCommands.All,
+        General.Why,
+        General.Doctor,
+        General.Explain,
+        General.Completion,
+        General.ManPage,
+        General.Help,
+    ];
+}
