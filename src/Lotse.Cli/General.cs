@@ -39,24 +39,24 @@ internal static class General
     };
 
     /// <summary><c>lotse why [FILE|-]</c>.</summary>
-    public static readonly Command Why = new("why", "explain a pasted error: recognises the area", call =>
+    public static readonly Command Why = new("why", "explain a pasted error: recognises the area", call => Hosting.With(call, host =>
     {
-        var text = ByteText.Decode(Hosting.ReadInput(call.Arguments is [var file] ? file : "-"));
+        var text = ByteText.Decode(Hosting.ReadInput(host, call.Arguments is [var file] ? file : "-"));
         var recognised = Area.All.Select(a => a.Recognise(text)).OfType<Report>().FirstOrDefault();
-        var report = recognised ?? new Report("none of these lines is known", [], [], [new("what the text means", "no area recognised a line of it", $"areas: {string.Join(", ", Area.All.Select(a => a.Name))}; lotse AREA why looks at the machine instead")]);
-        return Print(call, report);
-    })
+        return Print(call, recognised ?? new Report("none of these lines is known", [], [],
+            [new("what the text means", "no area recognised a line of it", $"ask an area about the machine itself: {string.Join(", ", Area.All.Select(a => $"lotse {a.Name} why"))}")]));
+    }))
     {
         Arguments = [new("FILE", "a log or a message; - or nothing: standard input", Takes: Takes.File)],
         Examples = [new("what does the kernel's log say", "why /var/log/kern.log"), new("a pasted line", "why - <error.txt")],
-        LooksAtHost = false,
     };
 
     /// <summary><c>lotse doctor</c>.</summary>
     public static readonly Command Doctor = new("doctor", "every area's checks of this machine, offline, worst first; silent when fine", call => Hosting.With(call, host =>
     {
         var reports = Area.All.Select(a => a.Check(host)).ToArray();
-        var findings = reports.SelectMany(r => r.Findings).OrderByDescending(f => f.Severity).ToArray();
+        var least = call.FailOn < Severity.Warning ? call.FailOn : Severity.Warning;
+        var findings = reports.SelectMany(r => r.Findings).Where(f => f.Severity >= least).OrderByDescending(f => f.Severity).ToArray();
         var report = new Report(
             findings.Length == 0 ? "nothing found" : findings.Length == 1 ? "1 finding" : $"{findings.Length} findings",
             [], findings, [.. reports.SelectMany(r => r.Unknowns)]);
@@ -68,7 +68,8 @@ internal static class General
         return Print(call, report);
     }))
     {
-        Examples = [new("is anything wrong here", "doctor"), new("only what is broken now, for a timer", "doctor --fail-on error --json")],
+        Description = "Warnings and errors only; with --fail-on info, notes too.",
+        Examples = [new("is anything wrong here", "doctor"), new("exit with 1 only for what is broken now, for a timer", "doctor --fail-on error --json")],
     };
 
     /// <summary><c>lotse explain ID</c>.</summary>

@@ -36,7 +36,20 @@ internal static class Hosting
         return code;
     }
 
-    /// <summary>Reads a file named on the command line, or standard input for <c>-</c>.</summary>
+    /// <summary>Reads a file named on the command line: the chosen host's, standard input for <c>-</c>.</summary>
+    /// <exception cref="NotKnownException">It cannot be read.</exception>
+    public static byte[] ReadInput(Host host, string path)
+    {
+        if (path == "-" || host.IsThisMachine)
+        {
+            return ReadInput(path);
+        }
+
+        var read = host.ReadFile(path);
+        return read.Ok ? read.Value : throw new NotKnownException(read.Error!.Message);
+    }
+
+    /// <summary>Reads a file of this machine, or standard input for <c>-</c>.</summary>
     /// <exception cref="NotKnownException">It cannot be read.</exception>
     public static byte[] ReadInput(string path)
     {
