@@ -115,7 +115,7 @@ internal static class Envelope
         }
 
         json.WritePropertyName(name);
-        JsonSerializer.Serialize(json, part.Value, part.Shape);
+        JsonSerializer.Serialize(json, part.Value, part.Shape());
     }
 
     /// <summary>The severity as every output spells it.</summary>

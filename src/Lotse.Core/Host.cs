@@ -131,9 +131,9 @@ public abstract class Host : IDisposable
     /// sense at full speed. Hosts other than this machine refuse unless they recorded the answer.
     /// </summary>
     /// <param name="question">Names the question in recordings, for example <c>swap/scan</c>; arguments included.</param>
-    /// <param name="shape">How a recording stores the answer.</param>
+    /// <param name="shape">How a recording stores the answer; only recordings ask for it.</param>
     /// <param name="ask">Asks the running kernel.</param>
-    public abstract Reading<T> Ask<T>(string question, JsonTypeInfo<T> shape, Func<Reading<T>> ask);
+    public abstract Reading<T> Ask<T>(string question, Func<JsonTypeInfo<T>> shape, Func<Reading<T>> ask);
 
     /// <summary>Ends what the host holds open.</summary>
     public void Dispose()

@@ -10,8 +10,8 @@ public sealed record Unknown(Text What, Text Why, Text HowToFindOut);
 
 /// <summary>A value with the description of its JSON form, so that it can be written without reflection.</summary>
 /// <param name="Value">An immutable record.</param>
-/// <param name="Shape">Its source-generated description.</param>
-public sealed record JsonPart(object Value, JsonTypeInfo Shape);
+/// <param name="Shape">Its source-generated description; asked for only when JSON is written, for it costs a millisecond.</param>
+public sealed record JsonPart(object Value, Func<JsonTypeInfo> Shape);
 
 /// <summary>
 /// What an area says about a machine: the answer, the reasons in order, the findings, and what could not be known.

@@ -89,7 +89,7 @@ public sealed class Text : IEquatable<Text>
 
     /// <summary>As one line that may be shown on a terminal; see <see cref="ByteText.Escape"/>.</summary>
     public override string ToString() =>
-        parts is [{ Kind: ValueKind.Plain } only] ? only.Content : string.Concat(parts.Select(p => ByteText.Escape(p.Content)));
+        parts is [{ Kind: ValueKind.Plain } only] ? only.Content : string.Concat(parts.ConvertAll(static p => ByteText.Escape(p.Content)));
 
     /// <inheritdoc/>
     public bool Equals(Text? other) => other is not null && parts.SequenceEqual(other.parts);

@@ -211,7 +211,7 @@ internal static class SwapList
         return exit;
     }
 
-    private static Report Report(SwapFacts facts) => SwapDiagnosis.Machine(facts) with { Reasons = [] };
+    private static Report Report(SwapFacts facts) => SwapDiagnosis.Listing(facts);
 
     private static SumRow[] Sums(Host host, ProcessSwap[] rows, string by)
     {

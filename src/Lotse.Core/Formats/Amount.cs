@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Lotse.Formats;
 
 /// <summary>Amounts of memory as people read them; 1 MiB is 1,024 KiB.</summary>
@@ -6,11 +8,13 @@ public static class Amount
     /// <summary><c>812 KiB</c>, <c>12.5 MiB</c>, <c>1.2 GiB</c>: exact below 1 MiB, one decimal above.</summary>
     public static string OfKib(long kib) => Math.Abs(kib) switch
     {
-        >= 1L << 30 => $"{kib / (double)(1L << 30):0.0} TiB",
-        >= 1L << 20 => $"{kib / (double)(1L << 20):0.0} GiB",
-        >= 1L << 10 => $"{kib / (double)(1L << 10):0.0} MiB",
-        _ => $"{kib} KiB",
+        >= 1L << 30 => OneDecimal(kib, 30) + " TiB",
+        >= 1L << 20 => OneDecimal(kib, 20) + " GiB",
+        >= 1L << 10 => OneDecimal(kib, 10) + " MiB",
+        _ => kib.ToString(CultureInfo.InvariantCulture) + " KiB",
     };
+
+    private static string OneDecimal(long kib, int bits) => (kib / (double)(1L << bits)).ToString("0.0", CultureInfo.InvariantCulture);
 
     /// <summary>A share, as a whole percent; 0 only when it is 0, 100 only when it is all.</summary>
     public static string Percent(long part, long whole) =>

@@ -54,7 +54,7 @@ public sealed class FolderHost : Host
         Refused<Ran>(HostErrorKind.Unsupported, $"cannot run {ByteText.Escape(arguments[0])} in {Name}");
 
     /// <inheritdoc/>
-    public override Reading<T> Ask<T>(string question, JsonTypeInfo<T> shape, Func<Reading<T>> ask) =>
+    public override Reading<T> Ask<T>(string question, Func<JsonTypeInfo<T>> shape, Func<Reading<T>> ask) =>
         Refused<T>(HostErrorKind.Unsupported, $"cannot ask the kernel about {question} in {Name}");
 
     /// <inheritdoc/>

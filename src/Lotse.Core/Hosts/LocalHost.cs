@@ -41,5 +41,5 @@ public sealed class LocalHost : Host
         Programs.Run(arguments, timeout, input);
 
     /// <inheritdoc/>
-    public override Reading<T> Ask<T>(string question, JsonTypeInfo<T> shape, Func<Reading<T>> ask) => ask();
+    public override Reading<T> Ask<T>(string question, Func<JsonTypeInfo<T>> shape, Func<Reading<T>> ask) => ask();
 }

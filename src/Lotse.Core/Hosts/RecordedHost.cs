@@ -105,7 +105,7 @@ public sealed class RecordedHost : Host
     }
 
     /// <inheritdoc/>
-    public override Reading<T> Ask<T>(string question, JsonTypeInfo<T> shape, Func<Reading<T>> ask)
+    public override Reading<T> Ask<T>(string question, Func<JsonTypeInfo<T>> shape, Func<Reading<T>> ask)
     {
         if (Next("ask " + ByteText.Escape(question)) is not { } answer)
         {
@@ -119,7 +119,7 @@ public sealed class RecordedHost : Host
 
         try
         {
-            return new(JsonSerializer.Deserialize(answer.Body, shape)!, null);
+            return new(JsonSerializer.Deserialize(answer.Body, shape())!, null);
         }
         catch (JsonException)
         {

@@ -82,8 +82,8 @@ public sealed class RecordingHost(Host inner) : Host
     }
 
     /// <inheritdoc/>
-    public override Reading<T> Ask<T>(string question, JsonTypeInfo<T> shape, Func<Reading<T>> ask) =>
-        Keep("ask", question, inner.Ask(question, shape, ask), answer => JsonSerializer.SerializeToUtf8Bytes(answer, shape));
+    public override Reading<T> Ask<T>(string question, Func<JsonTypeInfo<T>> shape, Func<Reading<T>> ask) =>
+        Keep("ask", question, inner.Ask(question, shape, ask), answer => JsonSerializer.SerializeToUtf8Bytes(answer, shape()));
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

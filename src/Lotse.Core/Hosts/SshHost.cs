@@ -162,7 +162,7 @@ public sealed class SshHost : Host
     }
 
     /// <inheritdoc/>
-    public override Reading<T> Ask<T>(string question, JsonTypeInfo<T> shape, Func<Reading<T>> ask) =>
+    public override Reading<T> Ask<T>(string question, Func<JsonTypeInfo<T>> shape, Func<Reading<T>> ask) =>
         Refused<T>(HostErrorKind.Unsupported, $"cannot ask the kernel of {Name} about {question}");
 
     /// <summary>A word for a POSIX shell: in single quotes, each single quote as <c>'\''</c>.</summary>

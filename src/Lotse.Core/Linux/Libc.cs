@@ -17,6 +17,9 @@ internal static unsafe partial class Libc
     public static readonly int NoFollow = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
     public const int Path = 0x200000;
 
+    /// <summary>STATX_NLINK of statx(2).</summary>
+    public const uint StatxLinks = 4;
+
     [LibraryImport("libc", EntryPoint = "openat", SetLastError = true)]
     public static partial int OpenAt(int directory, byte* path, int flags, uint mode);
 

@@ -23,6 +23,9 @@ public static class SwapDiagnosis
         return new(Headline(facts), [.. reasons], SwapFindings.Of(facts), Unknowns(facts)) { Facts = SwapJson.Part(facts) };
     }
 
+    /// <summary>What stands around a listing: the headline and the findings, without the derivation.</summary>
+    public static Report Listing(SwapFacts facts) => new(Headline(facts), [], SwapFindings.Of(facts), Unknowns(facts)) { Facts = SwapJson.Part(facts) };
+
     /// <summary>One process, all of a name, or a unit.</summary>
     public static Report Target(SwapFacts facts, SwapTarget target)
     {

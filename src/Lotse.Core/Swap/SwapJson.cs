@@ -95,11 +95,11 @@ public sealed record SinceAnswer(long BeforeUsedKib, long UsedKib, double? Secon
 [JsonSerializable(typeof(ProcessScan))]
 internal sealed partial class SwapJson : JsonSerializerContext
 {
-    public static JsonPart Part(SwapFacts facts) => new(facts, Default.SwapFacts);
+    public static JsonPart Part(SwapFacts facts) => new(facts, static () => Default.SwapFacts);
 
-    public static JsonPart Part(ListAnswer answer) => new(answer, Default.ListAnswer);
+    public static JsonPart Part(ListAnswer answer) => new(answer, static () => Default.ListAnswer);
 
-    public static JsonPart Part(TargetAnswer answer) => new(answer, Default.TargetAnswer);
+    public static JsonPart Part(TargetAnswer answer) => new(answer, static () => Default.TargetAnswer);
 
-    public static JsonPart Part(SinceAnswer answer) => new(answer, Default.SinceAnswer);
+    public static JsonPart Part(SinceAnswer answer) => new(answer, static () => Default.SinceAnswer);
 }
