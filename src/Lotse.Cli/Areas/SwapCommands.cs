@@ -67,7 +67,7 @@ internal static class SwapCommands
 
     private static SwapFacts Read(Host host, TimeSpan interval)
     {
-        var facts = SwapFacts.Read(host, interval, h => SwapScan.Read(h, "auto", zeros: false));
+        var facts = SwapFacts.Read(host, interval, h => SwapScan.Once(h));
         return facts.Ok ? facts.Value : throw new NotKnownException(facts.Error!.Message);
     }
 }

@@ -29,7 +29,12 @@ internal static class SwapList
             return PrintSums(call, Measured(host, facts, before, start), UnitSums.Of(facts, byContainer: call["--by"] == "container"));
         }
 
-        var scan = facts.UsedKib == 0 ? new([], 0, "proc") : SwapScan.Read(host, call["--backend"] ?? "auto", call.Has("--all"));
+        var scan = facts.UsedKib == 0 ? new([], 0, "proc") : SwapScan.Once(host, call["--backend"] ?? "auto", call.Has("--all"));
+        if (scan.Fallback is { } why)
+        {
+            call.Errors.Line($"lotse: {why}; read /proc instead");
+        }
+
         var rows = Rows(call, host, scan);
         if (!isTable)
         {

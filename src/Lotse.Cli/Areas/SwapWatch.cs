@@ -149,6 +149,7 @@ internal static class SwapWatch
     private sealed class State(Host host, string backend) : IDisposable
     {
         private readonly UserNames users = new(host);
+        private readonly SwapScan scanner = new(host, backend);
         private Dictionary<int, long> before = [];
         private Counters? countersBefore;
         private TimeSpan at;
@@ -166,7 +167,7 @@ internal static class SwapWatch
             var now = host.Uptime;
             var counters = Counters.Read(host, "/proc/vmstat", "pswpin", "pswpout");
             var facts = SwapList.Basics(host);
-            var scan = facts.UsedKib == 0 ? new([], 0, "proc") : SwapScan.Read(host, backend, zeros: false);
+            var scan = facts.UsedKib == 0 ? new([], 0, "proc") : scanner.Read();
             var seconds = (now - at).TotalSeconds;
             var isFirst = countersBefore is null;
             Facts = facts with
@@ -185,8 +186,6 @@ internal static class SwapWatch
             History.Add(new(facts.UsedKib, facts.TotalKib, Facts.Activity?.PerSecond("pswpin") ?? 0, Facts.Activity?.PerSecond("pswpout") ?? 0, facts.Pressure?.Some10));
         }
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() => scanner.Dispose();
     }
 }

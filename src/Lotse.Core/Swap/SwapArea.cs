@@ -18,7 +18,7 @@ public static class SwapArea
         }
 
         // Nothing in swap, nothing to measure: no interval, no scan.
-        var facts = basics.Value.UsedKib == 0 ? basics : SwapFacts.Read(host, DoctorInterval, h => SwapScan.Read(h, "auto", zeros: false));
+        var facts = basics.Value.UsedKib == 0 ? basics : SwapFacts.Read(host, DoctorInterval, h => SwapScan.Once(h));
         return SwapDiagnosis.Machine(facts.Value) with { Unknowns = [] };
     }
 }

@@ -15,7 +15,8 @@ public sealed record ProcessSwap(int Pid, string Name, long SwapKib, uint Uid);
 /// <param name="Processes">Processes with a memory of their own; kernel threads and zombies have none. Largest swap first, then by pid.</param>
 /// <param name="Unreadable">Processes that are there but may not be looked at. Never counted as 0.</param>
 /// <param name="Backend">Where the numbers came from: <c>proc</c> or <c>bpf</c>.</param>
-public sealed record ProcessScan(ProcessSwap[] Processes, int Unreadable, string Backend);
+/// <param name="Fallback">Why it was not the backend that was asked for; null: it was.</param>
+public sealed record ProcessScan(ProcessSwap[] Processes, int Unreadable, string Backend, string? Fallback = null);
 
 /// <summary>A line of /proc/swaps.</summary>
 /// <param name="Path">Device or file.</param>
