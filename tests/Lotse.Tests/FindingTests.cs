@@ -37,9 +37,7 @@ public class FindingTests
     private static List<string> Found(string id, string recording)
     {
         var path = LotseProgram.Data(["findings", .. id.Split('/'), recording + ".host"]);
-        var command = File.ReadLines(path).TakeWhile(l => !l.StartsWith("-- ", StringComparison.Ordinal))
-            .FirstOrDefault(l => l.StartsWith("command: ", StringComparison.Ordinal))?["command: ".Length..] ?? "doctor";
-        var envelope = LotseProgram.Json([.. command.Split(' '), "--facts", path]);
+        var envelope = LotseProgram.Json([.. LotseProgram.CommandOf(path), "--facts", path]);
         return [.. envelope.GetProperty("findings").EnumerateArray().Select(f => f.GetProperty("id").GetString()!)];
     }
 }

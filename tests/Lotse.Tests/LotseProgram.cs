@@ -32,6 +32,11 @@ internal static class LotseProgram
         return output.Length > 0 ? JsonDocument.Parse(output).RootElement : throw new InvalidOperationException(errors);
     }
 
+    /// <summary>The command line that a recording is for: its line <c>command: …</c>, else <c>doctor</c>.</summary>
+    public static string[] CommandOf(string recording) =>
+        (File.ReadLines(recording).TakeWhile(l => !l.StartsWith("-- ", StringComparison.Ordinal))
+            .FirstOrDefault(l => l.StartsWith("command: ", StringComparison.Ordinal))?["command: ".Length..] ?? "doctor").Split(' ');
+
     private static string Here([CallerFilePath] string file = "")
     {
         // The sources are compiled under /lotse/ (PathMap), so the caller's path is only good when it exists.

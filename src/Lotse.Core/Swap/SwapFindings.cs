@@ -157,7 +157,7 @@ internal static class SwapFindings
         }
 
         return new("swap/left-from-past-squeeze", Severity.Info, Certainty.Proven, new("swap", ValueKind.Plain),
-            $"{Amount.OfKib(facts.UsedKib)} are in swap without need: memory was short once and is not now",
+            $"{Amount.OfKib(facts.UsedKib)} are in swap without need: memory is not short now, and no page moves",
             [
                 new("twice as much memory is available", Verdict.Yes, "proc_meminfo(5) MemAvailable", facts.Memory.Seen("MemAvailable", " kB")),
                 new($"no page moved in {a.Seconds:0.#} s", Verdict.Yes, "pswpin, pswpout of /proc/vmstat", a.After.Seen("pswpin"), a.After.Seen("pswpout")),
