@@ -39,7 +39,7 @@ public static class SwapPressure
     /// <summary>The same as words behind "used of total".</summary>
     public static Text Words(MemoryPressure? pressure, SwapActivity? activity)
     {
-        Text rate = activity is null ? "" : activity.Seconds < LeastSeconds
+        Text rate = activity is null or { Seconds: <= 0 } ? "" : activity.Seconds < LeastSeconds
             ? $", {activity.After.Or0("pswpin") - activity.Before.Or0("pswpin")} pages in during {activity.Seconds * 1000:0.#} ms"
             : (Text)$", {activity.PerSecond("pswpin"):0} pages in per second";
         Text waits = pressure is null ? "no pressure information in this kernel" : (Text)$"tasks waited for memory {pressure.Some10:0.0} % of the last 10 seconds";
