@@ -23,6 +23,11 @@ internal static class SwapList
             return Nothing(call, facts);
         }
 
+        if (call.Has("--full"))
+        {
+            return SwapFull.Print(call, host);
+        }
+
         if (isTable && call["--by"] is "unit" or "container" && MemoryGroup.Hierarchy(host) is not null)
         {
             facts = facts with { Groups = MemoryGroup.ReadAll(host) };

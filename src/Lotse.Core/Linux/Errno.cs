@@ -5,8 +5,8 @@ namespace Lotse.Linux;
 /// <summary>The system's error numbers (asm-generic/errno.h, the same on x86-64 and arm64) and their words.</summary>
 internal static class Errno
 {
-    public const int NotPermitted = 1, NoEntry = 2, NoProcess = 3, Interrupted = 4, Io = 5, BadDescriptor = 9, Again = 11, NoMemory = 12, AccessDenied = 13,
-        Busy = 16, Exists = 17, NotDirectory = 20, IsDirectory = 21, Invalid = 22, NoSpace = 28, ReadOnlyFileSystem = 30, BrokenPipe = 32, NameTooLong = 36,
+    public const int NotPermitted = 1, NoEntry = 2, NoProcess = 3, Interrupted = 4, Io = 5, BadDescriptor = 9, Again = 11, NoMemory = 12, AccessDenied = 13, Fault = 14,
+        Busy = 16, Exists = 17, NotDirectory = 20, IsDirectory = 21, Invalid = 22, NotTerminal = 25, NoSpace = 28, ReadOnlyFileSystem = 30, BrokenPipe = 32, NameTooLong = 36,
         NoSystemCall = 38, Loop = 40, NotSupported = 95;
 
     /// <summary>The error of the last call on this thread.</summary>

@@ -26,6 +26,26 @@ public static class SwapDiagnosis
     /// <summary>What stands around a listing: the headline and the findings, without the derivation.</summary>
     public static Report Listing(SwapFacts facts) => new(Headline(facts), [], SwapFindings.Of(facts), Unknowns(facts)) { Facts = SwapJson.Part(facts) };
 
+    /// <summary>What stands around the account of every slot.</summary>
+    public static Report Account(SwapFacts facts, AccountFacts account, AccountSum sum)
+    {
+        var unknowns = new List<Unknown>();
+        if (account.Unreadable > 0)
+        {
+            unknowns.Add(new($"which slots {account.Unreadable} processes hold", "they may not be looked at, not even by this root", "run in the machine's first namespaces with all capabilities"));
+        }
+
+        if (!account.SeesAll && sum.UnexplainedKib != 0)
+        {
+            unknowns.Add(new($"who holds {Amount.OfKib(sum.UnexplainedKib)}", "this PID namespace does not see the whole machine", "run lotse on the machine itself"));
+        }
+
+        Text verdict = sum.UnexplainedKib == 0
+            ? (Text)$"{Amount.OfKib(sum.UsedKib)} of {Amount.OfKib(facts.TotalKib)} swap used, every slot accounted for"
+            : $"{Amount.OfKib(sum.UsedKib)} of {Amount.OfKib(facts.TotalKib)} swap used, all but {Amount.OfKib(Math.Abs(sum.UnexplainedKib))} accounted for";
+        return new(verdict, [], SwapFindings.Of(facts), [.. unknowns]) { Facts = SwapJson.Part(facts) };
+    }
+
     /// <summary>One process, all of a name, or a unit.</summary>
     public static Report Target(SwapFacts facts, SwapTarget target)
     {

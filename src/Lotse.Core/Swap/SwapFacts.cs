@@ -219,7 +219,7 @@ public sealed record SwapFacts
         return [.. devices];
     }
 
-    private static SysvSegment[] ReadSegments(Host host)
+    internal static SysvSegment[] ReadSegments(Host host)
     {
         var segments = new List<SysvSegment>();
         if (host.ReadFile("/proc/sysvipc/shm") is { Ok: true } read)

@@ -92,6 +92,8 @@ public sealed record SinceAnswer(long BeforeUsedKib, long UsedKib, double? Secon
 [JsonSerializable(typeof(ListAnswer))]
 [JsonSerializable(typeof(TargetAnswer))]
 [JsonSerializable(typeof(SinceAnswer))]
+[JsonSerializable(typeof(AccountFacts))]
+[JsonSerializable(typeof(AccountAnswer))]
 [JsonSerializable(typeof(ProcessScan))]
 internal sealed partial class SwapJson : JsonSerializerContext
 {
@@ -102,4 +104,6 @@ internal sealed partial class SwapJson : JsonSerializerContext
     public static JsonPart Part(TargetAnswer answer) => new(answer, static () => Default.TargetAnswer);
 
     public static JsonPart Part(SinceAnswer answer) => new(answer, static () => Default.SinceAnswer);
+
+    public static JsonPart Part(AccountAnswer answer) => new(answer, static () => Default.AccountAnswer);
 }
