@@ -14,7 +14,7 @@ internal sealed unsafe partial class Btf : IDisposable
     /// <summary>Kinds of types (BTF_KIND_*).</summary>
     public const int Struct = 4, Enum = 6, Function = 12;
 
-    private const int Array = 3, Union = 5, FunctionPrototype = 13, Variable = 14, DataSection = 15, Integer = 1, DeclarationTag = 17, Enum64 = 19;
+    private const int Array = 3, Union = 5;
 
     /// <summary>Every so many types the offset is kept, so that a type is found by its id without a second pass.</summary>
     private const int Step = 64;
@@ -237,14 +237,13 @@ internal sealed unsafe partial class Btf : IDisposable
 
     private int Kind(int at) => (int)((uint)U32(at + 4) >> 24) & 0x1f;
 
-    private static int Size(int kind, int members) => kind switch
-    {
-        Integer or Variable or DeclarationTag => 16,
-        Array => 24,
-        Struct or Union or DataSection or Enum64 => 12 + (12 * members),
-        Enum or FunctionPrototype => 12 + (8 * members),
-        _ => 12,
-    };
+    /// <summary>What a type takes: twelve bytes, or sixteen or 24 for some kinds, and so much for each member.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Size(int kind, int members) => FixedSize[kind] + (MemberSize[kind] * members);
+
+    private static ReadOnlySpan<byte> FixedSize => [12, 16, 12, 24, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 16, 12, 12, 16, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12];
+
+    private static ReadOnlySpan<byte> MemberSize => [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
     private int NameOffset(string name)
     {

@@ -83,7 +83,14 @@ internal sealed unsafe class ProcessTable
     }
 
     /// <summary>About how many processes there are, without listing them: each is a folder in /proc (fs/proc/root.c proc_root_getattr).</summary>
-    public static int Count() => new Files().Status("/proc") is { Ok: true } status ? (int)status.Value.Links : 0;
+    public static int Count()
+    {
+        var status = stackalloc byte[256];
+        fixed (byte* path = "/proc\0"u8)
+        {
+            return Libc.Statx(Libc.AtFdCwd, path, 0, Libc.StatxLinks, status) == 0 ? *(int*)(status + 16) : 0;
+        }
+    }
 
     /// <summary>Collects the numbers in /proc.</summary>
     private int List()

@@ -14,9 +14,9 @@ namespace Lotse.Swap;
 public sealed class SwapScan(Host host, string backend = "auto", bool zeros = false) : IDisposable
 {
     /// <summary>
-    /// From so many processes on, loading the BPF program (5 ms) costs less than what it saves (bench/swap).
+    /// From so many processes on, loading the BPF program (1.5 ms) costs less than what it saves (bench/swap).
     /// </summary>
-    private const int BpfPays = 650;
+    private const int BpfPays = 260;
 
     private TaskIterator? iterator;
     private string? refused;
