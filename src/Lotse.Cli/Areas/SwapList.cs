@@ -251,12 +251,12 @@ internal static class SwapList
     /// <summary>What could not be read is said beside the rows, never in them.</summary>
     private static int Unreadable(Invocation call, ProcessScan scan)
     {
-        if (scan.Unreadable == 0)
+        if (scan.Unreadable == 0 && scan.Hidden is null)
         {
             return ExitCode.Fine;
         }
 
-        call.Errors.Line($"lotse: {scan.Unreadable} processes could not be read: permission denied");
+        call.Errors.Line(scan.Hidden is { } hidden ? $"lotse: other users' processes are not listed: {hidden}" : $"lotse: {scan.Unreadable} processes could not be read: permission denied");
         call.Errors.Line();
         call.Errors.Line("hint: run as root");
         return ExitCode.NotKnown;

@@ -262,6 +262,11 @@ public static class SwapDiagnosis
             unknowns.Add(new($"the swap of {unreadable} processes", "this user may not look at them (proc mounted with hidepid)", "run as root"));
         }
 
+        if (facts.Scan?.Hidden is { } hidden)
+        {
+            unknowns.Add(new("the swap of other users' processes", $"{hidden}: they are not even listed", "run as root"));
+        }
+
         return [.. unknowns];
     }
 }

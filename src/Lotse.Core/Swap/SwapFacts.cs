@@ -16,7 +16,8 @@ public sealed record ProcessSwap(int Pid, string Name, long SwapKib, uint Uid);
 /// <param name="Unreadable">Processes that are there but may not be looked at. Never counted as 0.</param>
 /// <param name="Backend">Where the numbers came from: <c>proc</c> or <c>bpf</c>.</param>
 /// <param name="Fallback">Why it was not the backend that was asked for; null: it was.</param>
-public sealed record ProcessScan(ProcessSwap[] Processes, int Unreadable, string Backend, string? Fallback = null);
+/// <param name="Hidden">Why there may be processes that this user does not even see; null: all are seen.</param>
+public sealed record ProcessScan(ProcessSwap[] Processes, int Unreadable, string Backend, string? Fallback = null, string? Hidden = null);
 
 /// <summary>A line of /proc/swaps.</summary>
 /// <param name="Path">Device or file.</param>

@@ -62,7 +62,27 @@ public sealed class SwapScan(Host host, string backend = "auto", bool zeros = fa
         }
 
         var rows = ProcessTable.Scan(zeros, out var unreadable);
-        return rows.Ok ? new(Sorted(rows.Value, unreadable, "proc", backend == "bpf" ? refused : null), null) : new(default!, rows.Error);
+        return rows.Ok ? new(Sorted(rows.Value, unreadable, "proc", backend == "bpf" ? refused : null) with { Hidden = Hidden() }, null) : new(default!, rows.Error);
+    }
+
+    /// <summary>proc(5): with hidepid=2 (invisible) or 4 (ptraceable) the processes of other users are not even listed.</summary>
+    private string? Hidden()
+    {
+        if (Libc.GetEffectiveUserId() == 0 || host.ReadFile("/proc/self/mountinfo") is not { Ok: true } mounts)
+        {
+            return null;
+        }
+
+        foreach (var line in ByteText.Decode(mounts.Value).Split('\n'))
+        {
+            var f = line.Split(' ');
+            if (f.Length > 6 && f[4] == "/proc" && f[^1].Split(',').FirstOrDefault(o => o is "hidepid=2" or "hidepid=4" or "hidepid=invisible" or "hidepid=ptraceable") is { } option)
+            {
+                return $"/proc is mounted with {option}";
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Every living thread of a process whose leader has ended reports it; one row of them stays.</summary>
