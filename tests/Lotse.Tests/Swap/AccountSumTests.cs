@@ -19,8 +19,17 @@ public class AccountSumTests
     {
         var sum = AccountSum.Of(new()
         {
-            UsedBeforeKib = used, UsedAfterKib = used, UniqueKib = unique, SharedSlotsKib = severalHold, Processes = [],
-            Shared = [new("tmpfs", "/tmp/x", sharedMemory, 0, [], null)], CacheMappedKib = mapped, CacheUnmappedKib = unmapped, CachingCpus = cpus, Unreadable = 0, SeesAll = seesAll,
+            UsedBeforeKib = used,
+            UsedAfterKib = used,
+            UniqueKib = unique,
+            SharedSlotsKib = severalHold,
+            Processes = [],
+            Shared = [new("tmpfs", "/tmp/x", sharedMemory, 0, [], null)],
+            CacheMappedKib = mapped,
+            CacheUnmappedKib = unmapped,
+            CachingCpus = cpus,
+            Unreadable = 0,
+            SeesAll = seesAll,
         });
         Assert.Equal((cache, reserved, unexplained), (sum.SwapCacheKib, sum.ReservedKib, sum.UnexplainedKib));
         Assert.Equal(sum.UsedKib, sum.PrivateKib + sum.SharedMemoryKib + sum.SwapCacheKib + sum.ReservedKib + sum.UnexplainedKib);
