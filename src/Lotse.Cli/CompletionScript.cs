@@ -54,7 +54,7 @@ internal static class CompletionScript
                 script.Append($" \\\n                {ShellQuote($"{option.Name}{(option.Takes == Takes.Nothing ? "" : option.ValueIsOptional ? "=-" : "=")}[{ZshBrackets(option.Help)}]{value}")}");
             }
 
-            script.Append(command.Arguments.Any(a => a.Takes == Takes.File) ? " \\\n                '*:file:_files' ;;\n" : " \\\n                '*::' ;;\n");
+            script.Append(command.Arguments.Any(a => a.Takes == Takes.File) ? " \\\n                '*:file:_files' ;;\n" : " \\\n                '*: : ' ;;\n");
         }
 
         script.Append("    esac\n}\n_lotse \"$@\"\n");
@@ -63,8 +63,9 @@ internal static class CompletionScript
 
     public static string Fish(IReadOnlyList<Command> table)
     {
-        var script = new StringBuilder("# fish completion of lotse, made by: lotse completion fish\nfunction __lotse_at\n    set -l words (string match -v -- '-*' (commandline -opc))[2..-1]\n    test \"$words[1..(count $argv)]\" = \"$argv\"\n    or return 1\n    for deeper in $__lotse_deeper\n        set -l parts (string split ' ' -- $deeper)\n        test (count $parts) -gt (count $argv); and test \"$words[1..(count $parts)]\" = \"$deeper\"; and return 1\n    end\n    return 0\nend\ncomplete -c lotse -f\n");
-        script.Append($"set -g __lotse_deeper {string.Join(' ', table.Where(c => c.Name.Length > 0).Select(c => $"'{c.Name}'"))}\n");
+        // The command at the cursor is the longest name that the words before it, options left out, begin with.
+        var script = new StringBuilder("# fish completion of lotse, made by: lotse completion fish\nfunction __lotse_at\n    set -l words (string match -v -- '-*' (commandline -opc))\n    set -e words[1]\n    set -l command ''\n    for name in $__lotse_commands\n        string match -q -- \"$name *\" \"$words \"; and test (string length -- $name) -gt (string length -- \"$command\"); and set command $name\n    end\n    test \"$command\" = \"$argv\"\nend\ncomplete -c lotse -f\n");
+        script.Append($"set -g __lotse_commands {string.Join(' ', table.Where(c => c.Name.Length > 0).Select(c => $"'{c.Name}'"))}\n");
         foreach (var command in table)
         {
             var at = $"complete -c lotse -n '__lotse_at{(command.Name.Length > 0 ? " " + command.Name : "")}'";

@@ -8,12 +8,12 @@ internal static class ManPageText
     public static string Roff(IReadOnlyList<Command> table)
     {
         var page = new StringBuilder();
-        page.Append($".TH LOTSE 1 \"\" \"lotse {Program.Version}\" \"User Commands\"\n");
+        page.Append($".TH LOTSE 1 \"{Program.Date}\" \"lotse {Program.Version}\" \"User Commands\"\n");
         page.Append($".SH NAME\nlotse \\- {Escape(table[0].Summary)}\n");
         page.Append(".SH SYNOPSIS\n");
         foreach (var command in table.Skip(1))
         {
-            page.Append($".B {Escape(HelpText.Usage(command).Replace(" [OPTION…]", "", StringComparison.Ordinal))}\n.RI [ OPTION ...]\n.br\n");
+            page.Append($".B {Escape(HelpText.Usage(command).Replace(" [OPTION…]", "", StringComparison.Ordinal))}\n.RI [ OPTION ...]\n{(command == table[^1] ? "" : ".br\n")}");
         }
 
         page.Append(".SH DESCRIPTION\nOne binary, no daemon, no account. It reads the facts, explains why rule by rule, plans the smallest change, applies it with a way back, and proves that it worked.\n");

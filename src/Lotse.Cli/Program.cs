@@ -7,6 +7,9 @@ internal static class Program
     /// <summary>This program's version.</summary>
     public const string Version = "0.1.0";
 
+    /// <summary>The day of that version, for the man page.</summary>
+    public const string Date = "2026-11-24";
+
     private static int Main(string[] arguments)
     {
         var output = new Output(1);
@@ -26,6 +29,13 @@ internal static class Program
         catch (OutputLostException lost)
         {
             _ = Descriptor.WriteAll(2, System.Text.Encoding.UTF8.GetBytes($"lotse: cannot write the output: {Descriptor.Words(lost.ErrorNumber)}\n"));
+            return ExitCode.NotKnown;
+        }
+#pragma warning disable CA1031 // The last line of defence: a trace tells a user nothing, and the runtime would abort.
+        catch (Exception fault)
+#pragma warning restore CA1031
+        {
+            _ = Descriptor.WriteAll(2, System.Text.Encoding.UTF8.GetBytes($"lotse: a fault of lotse itself: {ByteText.Escape(fault.Message)}\n\nhint: please report it with the output of the same command and --record FILE\n"));
             return ExitCode.NotKnown;
         }
     }

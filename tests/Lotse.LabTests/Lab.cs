@@ -6,7 +6,7 @@ using Xunit;
 namespace Lotse.LabTests;
 
 /// <summary>What a lab test needs: rights, the program that is shipped, other programs, a compiler.</summary>
-internal static class Lab
+public static class Lab
 {
     /// <summary>The program under test: LOTSE_BIN, else what ./lotse has built.</summary>
     public static string Lotse { get; } = Environment.GetEnvironmentVariable("LOTSE_BIN") is { Length: > 0 } path ? path : Path.Combine(Checkout(), "out", "x64", "lotse");
@@ -93,7 +93,7 @@ internal static class Lab
     }
 
     /// <summary>What a program printed.</summary>
-    internal sealed record Ran(int ExitCode, byte[] Output, byte[] Errors)
+    public sealed record Ran(int ExitCode, byte[] Output, byte[] Errors)
     {
         public string Text => Encoding.UTF8.GetString(Output);
 

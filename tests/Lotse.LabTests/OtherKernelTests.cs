@@ -17,7 +17,7 @@ public class OtherKernelTests
         put c fork 8192 forked 3
         put d memfd 3072 memfd lab
         for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ $(cat /tmp/?.* | grep -c '^ready') = 7 ] && break; sleep 1; done
-        echo === release; uname -r
+        echo; echo === release; uname -r
         echo === loads; cat /tmp/?.*
         echo === groups; for g in a b c d; do echo $g $(cat /sys/fs/cgroup/$g/memory.swap.current); done
         echo === proc; lotse swap --tsv --backend proc
@@ -47,6 +47,7 @@ public class OtherKernelTests
             Directory.Delete(folder, recursive: true);
         }
 
+        Assert.True(said.ContainsKey("release"), string.Join('\n', said.Select(s => $"{s.Key}: {s.Value}")));
         Assert.StartsWith(series + ".", said["release"], StringComparison.Ordinal);
         Assert.Equal(7, said["loads"].Split('\n').Count(l => l.StartsWith("ready ", StringComparison.Ordinal)));
 

@@ -62,7 +62,7 @@ internal static partial class VirtualMachine
             var ran = Lab.Run(TimeSpan.FromMinutes(4), "qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "768", "-smp", "2", "-nographic", "-no-reboot",
                 "-kernel", image, "-initrd", Path.Combine(folder, "initrd"), "-append", "console=ttyS0 quiet panic=-1", "-drive", $"file={Path.Combine(folder, "disk")},format=raw,if=virtio,cache=unsafe");
             var console = ran.Text.Replace("\r", "", StringComparison.Ordinal);
-            Assert.Contains("=== end\n", console, StringComparison.Ordinal);
+            Assert.True(console.Contains("=== end\n", StringComparison.Ordinal), console);
             return Section().Matches(console).ToDictionary(m => m.Groups["name"].Value, m => m.Groups["text"].Value);
         }
         finally

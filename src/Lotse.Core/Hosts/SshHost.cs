@@ -68,8 +68,9 @@ public sealed class SshHost : Host
                 return new(host, null);
             }
 
+            var why = hello.Error!.Kind == HostErrorKind.TimedOut ? "no answer in 2 minutes" : host.ssh.WaitForExit(2000) ? $"ssh ended with exit code {host.ssh.ExitCode}" : "its shell did not answer";
             host.Dispose();
-            return Refused<Host>(HostErrorKind.Failed, $"cannot connect to {ByteText.Escape(destination)}: ssh ended with exit code {(host.ssh.HasExited ? host.ssh.ExitCode : -1)}");
+            return Refused<Host>(HostErrorKind.Failed, $"cannot connect to {ByteText.Escape(destination)}: {why}");
         }
         catch (Win32Exception e)
         {
