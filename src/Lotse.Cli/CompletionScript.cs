@@ -43,21 +43,29 @@ internal static class CompletionScript
     public static string Zsh(IReadOnlyList<Command> table)
     {
         var script = new StringBuilder("#compdef lotse\n# zsh completion of lotse, made by: lotse completion zsh\n_lotse() {\n    local command= word i\n    for ((i = 2; i < CURRENT; i++)); do\n        word=$words[i]\n        [[ $word == -* ]] && continue\n        case \"${command:+$command }$word\" in\n");
-        script.Append($"            {string.Join('|', table.Where(c => c.Name.Length > 0).Select(c => $"'{c.Name}'"))}) command=\"${{command:+$command }}$word\" ;;\n            *) break ;;\n        esac\n    done\n    case \"$command\" in\n");
+        script.Append($"            {string.Join('|', table.Where(c => c.Name.Length > 0).Select(c => $"'{c.Name}'"))}) command=\"${{command:+$command }}$word\" ;;\n            *) break ;;\n        esac\n    done\n");
+        script.Append("    local -a next options; local files=0\n    case \"$command:$words[CURRENT-1]\" in\n");
         foreach (var command in table)
         {
-            script.Append($"        '{command.Name}')\n            local -a next=({string.Join(' ', NextWords(table, command).Select(w => ZshWord(w, SummaryOf(table, command, w))))})\n");
-            script.Append("            (( $#next )) && [[ $words[CURRENT] != -* ]] && _describe command next\n            _arguments -s :");
-            foreach (var option in command.AllOptions)
+            foreach (var option in command.AllOptions.Where(o => o.Takes != Takes.Nothing && !o.ValueIsOptional))
             {
-                var value = option.Takes == Takes.Nothing ? "" : $"{(option.ValueIsOptional ? "::" : ":")}{option.Metavar.Replace(":", "\\:", StringComparison.Ordinal)}:{ZshValue(option)}";
-                script.Append($" \\\n                {ShellQuote($"{option.Name}{(option.Takes == Takes.Nothing ? "" : option.ValueIsOptional ? "=-" : "=")}[{ZshBrackets(option.Help)}]{value}")}");
+                script.Append($"        '{command.Name}:{option.Name}') {option.Takes switch
+                {
+                    Takes.Choice => $"compadd -- {string.Join(' ', option.Choices)}",
+                    Takes.File => "_files",
+                    _ => $"_message {ShellQuote(option.Help)}",
+                }}; return ;;\n");
             }
-
-            script.Append(command.Arguments.Any(a => a.Takes == Takes.File) ? " \\\n                '*:file:_files' ;;\n" : " \\\n                '*: : ' ;;\n");
         }
 
-        script.Append("    esac\n}\n_lotse \"$@\"\n");
+        script.Append("    esac\n    case \"$command\" in\n");
+        foreach (var command in table)
+        {
+            script.Append($"        '{command.Name}')\n            next=({string.Join(' ', NextWords(table, command).Select(w => ZshWord(w, SummaryOf(table, command, w))))})\n");
+            script.Append($"            options=({string.Join(' ', command.AllOptions.Select(o => ZshWord(o.Name, o.Help)))})\n            files={(command.Arguments.Any(a => a.Takes == Takes.File) ? 1 : 0)} ;;\n");
+        }
+
+        script.Append("    esac\n    if [[ $words[CURRENT] == -* ]]; then\n        _describe -o option options\n    else\n        (( $#next )) && _describe command next\n        (( files )) && _files\n    fi\n}\n_lotse \"$@\"\n");
         return script.ToString();
     }
 
@@ -120,16 +128,7 @@ internal static class CompletionScript
         _ => "COMPREPLY=()",
     };
 
-    private static string ZshValue(Option option) => option.Takes switch
-    {
-        Takes.Choice => $"({string.Join(' ', option.Choices)})",
-        Takes.File => "_files",
-        _ => " ",
-    };
-
     private static string ZshWord(string word, string summary) => ShellQuote($"{word.Replace(":", "\\:", StringComparison.Ordinal)}:{summary}");
-
-    private static string ZshBrackets(string text) => text.Replace("[", "\\[", StringComparison.Ordinal).Replace("]", "\\]", StringComparison.Ordinal);
 
     private static string ShellQuote(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }
