@@ -82,6 +82,22 @@ internal sealed unsafe class ProcessTable
         }
     }
 
+    /// <summary>Reads one process; null when it has no row.</summary>
+    public static ScannedProcess? One(int pid, bool zeros)
+    {
+        var proc = new Files().Open("/proc", Libc.ReadOnly | Libc.Directory);
+        if (proc < 0)
+        {
+            return null;
+        }
+
+        var buffer = stackalloc byte[StatusBytes];
+        var row = default(ScannedProcess);
+        var found = new ProcessTable(proc, zeros).Read(pid, buffer, ref row);
+        _ = Libc.Close(proc);
+        return found > 0 ? row : null;
+    }
+
     /// <summary>About how many processes there are, without listing them: each is a folder in /proc (fs/proc/root.c proc_root_getattr).</summary>
     public static int Count()
     {

@@ -54,7 +54,7 @@ public sealed class SwapScan(Host host, string backend = "auto", bool zeros = fa
             {
                 if (found.Ok)
                 {
-                    return new(Sorted(Distinct(found.Value), 0, "bpf", null), null);
+                    return new(Sorted(WithFirst(Distinct(found.Value)), 0, "bpf", null), null);
                 }
 
                 refused = found.Error!.Message;
@@ -84,6 +84,10 @@ public sealed class SwapScan(Host host, string backend = "auto", bool zeros = fa
 
         return null;
     }
+
+    /// <summary>Some virtual machines hide the first process from every BPF iterator; /proc still shows it.</summary>
+    private ScannedProcess[] WithFirst(ScannedProcess[] rows) =>
+        (rows.Length == 0 || rows[0].Pid != 1) && ProcessTable.One(1, zeros) is { } first ? [first, .. rows] : rows;
 
     /// <summary>Every living thread of a process whose leader has ended reports it; one row of them stays.</summary>
     private static ScannedProcess[] Distinct(ScannedProcess[] rows)
