@@ -16,16 +16,19 @@ public class OtherKernelTests
         put b segment 6144 segment
         put c fork 8192 forked 3
         put d memfd 3072 memfd lab
-        for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ $(cat /tmp/?.* | grep -c '^ready') = 7 ] && break; sleep 1; done
+        mkdir /sys/fs/cgroup/e; echo 8M >/sys/fs/cgroup/e/memory.high; put e private 24576 squeezed
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ $(cat /tmp/?.* | grep -c '^ready') = 8 ] && break; sleep 1; done
         echo; echo === release; uname -r
         echo === loads; cat /tmp/?.*
-        echo === groups; for g in a b c d; do echo $g $(cat /sys/fs/cgroup/$g/memory.swap.current); done
+        echo === groups; for g in a b c d e; do echo $g $(cat /sys/fs/cgroup/$g/memory.swap.current); done
         echo === proc; lotse swap --tsv --backend proc
         echo === bpf; lotse swap --tsv --backend bpf 2>/tmp/errors
         echo === errors; cat /tmp/errors
         echo === units; lotse swap --by unit --json
         echo === full; lotse swap --full --json
         echo === why; lotse swap why /a --interval 0.5
+        echo === limit; lotse swap why /e --interval 0.5
+        echo === events; cat /sys/fs/cgroup/e/memory.events
         echo === doctor; lotse doctor; echo code $?
         """;
 
@@ -49,11 +52,11 @@ public class OtherKernelTests
 
         Assert.True(said.ContainsKey("release"), string.Join('\n', said.Select(s => $"{s.Key}: {s.Value}")));
         Assert.StartsWith(series + ".", said["release"], StringComparison.Ordinal);
-        Assert.Equal(7, said["loads"].Split('\n').Count(l => l.StartsWith("ready ", StringComparison.Ordinal)));
+        Assert.Equal(8, said["loads"].Split('\n').Count(l => l.StartsWith("ready ", StringComparison.Ordinal)));
 
         // Rows, on both backends; where the counters are others, it says so and reads /proc.
         var rows = said["proc"].Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('\t')).ToArray();
-        foreach (var (name, kib, count) in new[] { ("aaa", "16384", 1), ("threads", "1280", 1), ("ended", "1792", 1), ("forked", "8192", 4) })
+        foreach (var (name, kib, count) in new[] { ("aaa", "16384", 1), ("threads", "1280", 1), ("ended", "1792", 1), ("forked", "8192", 4), ("squeezed", "24576", 1) })
         {
             Assert.Equal(count, rows.Count(r => r[2] == name && r[0] == kib));
         }
@@ -71,10 +74,15 @@ public class OtherKernelTests
         // The account: what the loads hold, what CPUs may hold in advance, nothing else.
         var full = JsonDocument.Parse(said["full"]).RootElement.GetProperty("answer");
         long Kib(string part) => full.GetProperty(part + "_kib").GetInt64();
-        Assert.Equal((16384 + 1280 + 1792 + 8192, 8192 + 6144 + 3072, 0), (Kib("private"), Kib("shared_memory"), Kib("unexplained")));
+        Assert.Equal((16384 + 1280 + 1792 + 8192 + 24576, 8192 + 6144 + 3072, 0), (Kib("private"), Kib("shared_memory"), Kib("unexplained")));
         Assert.InRange(Kib("reserved"), 0, 2 * 2 * 64 * 4);
         Assert.Contains(full.GetProperty("shared").EnumerateArray(), s => s.GetProperty("path_or_id").GetString() == "/tm/file" && s.GetProperty("swap_kib").GetInt64() == 8192);
         Assert.Contains("/a: 19.0 MiB in swap", said["why"], StringComparison.Ordinal);
+
+        // The limit that pushed a group out is named, as often as the kernel counted it; a group without one has none.
+        var high = said["events"].Split('\n').Single(l => l.StartsWith("high ", StringComparison.Ordinal))[5..];
+        Assert.Contains($"memory.high 8.0 MiB of /e was exceeded {high} times", said["limit"], StringComparison.Ordinal);
+        Assert.Contains("no   /a has a limit", said["why"], StringComparison.Ordinal);
         Assert.Equal("code 0\n", said["doctor"]);
     }
 }

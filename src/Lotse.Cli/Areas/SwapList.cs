@@ -72,7 +72,7 @@ internal static class SwapList
         return [.. rows.Select(p =>
         {
             var (unit, container) = ControlGroups.OfProcess(host, p.Pid);
-            return new ProcessRow(p.Pid, ByteText.Lossy(p.Name), Convert.ToBase64String(ByteText.Encode(p.Name)), p.SwapKib, unit, container, users[p.Uid], StartTicks(host, p.Pid));
+            return new ProcessRow(p.Pid, ByteText.Lossy(p.Name), Convert.ToBase64String(ByteText.Encode(p.Name)), p.SwapKib, unit, container, users[p.Uid], ProcessStat.Read(host, p.Pid, ProcessStat.StartTime));
         })];
     }
 
@@ -234,18 +234,6 @@ internal static class SwapList
             _ => ControlGroups.OfProcess(host, p.Pid).Container ?? "(no container)",
         };
         return [.. rows.GroupBy(Key).Select(g => new SumRow(g.Key, g.Sum(p => p.SwapKib), g.Count(p => p.SwapKib > 0)))];
-    }
-
-    /// <summary>Field 22 of /proc/PID/stat, counted from the last ')' since the name may hold anything.</summary>
-    private static long? StartTicks(Host host, int pid)
-    {
-        if (host.ReadFile($"/proc/{pid}/stat") is not { Ok: true } read)
-        {
-            return null;
-        }
-
-        var fields = ByteText.Decode(read.Value.AsSpan(read.Value.AsSpan().LastIndexOf((byte)')') + 1)).Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return fields.Length > 19 && long.TryParse(fields[19], out var ticks) ? ticks : null;
     }
 
     /// <summary>What could not be read is said beside the rows, never in them.</summary>

@@ -212,18 +212,7 @@ public sealed record SwapTarget(
 
     private static long? Proportional(Host host, int pid) => Counters.Read(host, $"/proc/{pid}/smaps_rollup", "SwapPss")?["SwapPss"];
 
-    private static long? MajorFaults(Host host, int pid)
-    {
-        if (host.ReadFile($"/proc/{pid}/stat") is not { Ok: true } read)
-        {
-            return null;
-        }
-
-        // The name may hold anything, so fields are counted from the last ')': state is 3, majflt 12.
-        var text = ByteText.Decode(read.Value);
-        var f = text[(text.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return f.Length > 9 && long.TryParse(f[9], out var faults) ? faults : null;
-    }
+    private static long? MajorFaults(Host host, int pid) => ProcessStat.Read(host, pid, ProcessStat.MajorFaults);
 
     private static long? Refaulted(Host host, string? group) =>
         group is not null && MemoryGroup.Hierarchy(host) is (var root, 2) ? Counters.Read(host, root + group + "/memory.stat", "workingset_refault_anon")?["workingset_refault_anon"] : null;
