@@ -85,6 +85,17 @@ public sealed class SwapPopulation : IDisposable
         }
     }
 
+    /// <summary>A load inside a control group, when all of it is out.</summary>
+    /// <param name="procs">The group's file cgroup.procs.</param>
+    /// <param name="kib">How much it holds.</param>
+    public Process StartIn(string procs, long kib)
+    {
+        var start = new ProcessStartInfo("sh", ["-c", "echo $$ >\"$0\"; exec \"$1\" private \"$2\" limited", procs, load!, $"{kib}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var process = Process.Start(start)!;
+        Assert.StartsWith("ready ", process.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        return process;
+    }
+
     public void Dispose()
     {
         foreach (var process in processes)

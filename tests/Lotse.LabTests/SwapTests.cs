@@ -201,6 +201,44 @@ public class SwapTests(SwapPopulation population) : IClassFixture<SwapPopulation
     }
 
     [Fact]
+    public void The_limit_of_a_version_1_group_is_named_when_it_pushed_pages_out()
+    {
+        population.Needed();
+        if (!Directory.Exists("/sys/fs/cgroup/memory"))
+        {
+            Assert.Skip("the memory controller is not on version 1 here");
+        }
+
+        var group = Directory.CreateDirectory("/sys/fs/cgroup/memory/lotse-lab").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(group, "memory.limit_in_bytes"), $"{8 << 20}");
+            using var load = population.StartIn(Path.Combine(group, "cgroup.procs"), 16 << 10);
+            try
+            {
+                var failures = long.Parse(File.ReadAllText(Path.Combine(group, "memory.failcnt")));
+                Assert.True(failures > 0);
+                var said = Lab.RunLotse("swap", "why", "/lotse-lab", "--interval", "0.2").Text;
+                Assert.Contains($"the limit 8.0 MiB of /lotse-lab was hit {failures} times", said, StringComparison.Ordinal);
+                Assert.Contains("it only holds swap", said, StringComparison.Ordinal);
+            }
+            finally
+            {
+                load.Kill();
+                load.WaitForExit();
+            }
+        }
+        finally
+        {
+            for (var i = 0; i < 20 && Directory.Exists(group); i++)
+            {
+                Lab.Run(TimeSpan.FromSeconds(5), "rmdir", group);
+                Thread.Sleep(100);
+            }
+        }
+    }
+
+    [Fact]
     public void A_snapshot_shows_what_changed_since()
     {
         population.Needed();
