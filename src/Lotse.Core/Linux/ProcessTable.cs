@@ -45,14 +45,14 @@ internal sealed unsafe class ProcessTable
     /// <summary>Read at once; a status file has 1.4 kB and more only with many groups.</summary>
     private const int StatusBytes = 4096;
 
+    /// <summary>Listed at once: a few dozen processes, so that the last portion is not one thread's alone.</summary>
+    private const int ListBytes = 512;
+
     private readonly int proc;
     private readonly bool zeros;
-    private int[] pids = new int[512];
-    private int count;
-    private int next;
     private int unreadable;
+    private int errno;
     private int[] kernelThreads = [];
-    private bool listed;
 
     private ProcessTable(int proc, bool zeros) => (this.proc, this.zeros) = (proc, zeros);
 
@@ -72,9 +72,9 @@ internal sealed unsafe class ProcessTable
         var table = new ProcessTable(proc, zeros);
         try
         {
-            var rows = table.ReadAll(out var errno);
+            var rows = table.ReadAll();
             unreadable = table.unreadable;
-            return errno == 0 ? new(rows, null) : Files.Refused<ScannedProcess[]>("list", "/proc", errno);
+            return table.errno == 0 ? new(rows, null) : Files.Refused<ScannedProcess[]>("list", "/proc", table.errno);
         }
         finally
         {
@@ -108,70 +108,19 @@ internal sealed unsafe class ProcessTable
         }
     }
 
-    /// <summary>Collects the numbers in /proc.</summary>
-    private int List()
+    private ScannedProcess[] ReadAll()
     {
-        const int Size = 16384;
-        var start = stackalloc byte[Size];
-        while (true)
-        {
-            var got = Libc.GetDirectoryEntries(proc, start, Size);
-            if (got <= 0)
-            {
-                return got < 0 ? Errno.Last : 0;
-            }
-
-            for (nint at = 0; at < got; at += *(ushort*)(start + at + 16))
-            {
-                var pid = 0;
-                var name = start + at + 19;
-                while (*name is >= (byte)'0' and <= (byte)'9')
-                {
-                    pid = (pid * 10) + *name++ - '0';
-                }
-
-                if (*name != 0 || pid == 0)
-                {
-                    continue;
-                }
-
-                if (count == pids.Length)
-                {
-                    Array.Resize(ref pids, count * 4);
-                }
-
-                pids[count++] = pid;
-            }
-        }
-    }
-
-    private ScannedProcess[] ReadAll(out int errno)
-    {
-        // How many there are stands in the number of links of /proc, so the others can start while this one lists.
+        kernelThreads = KernelThreads();
         var threads = Math.Clamp(Math.Min(Environment.ProcessorCount, Count() / ProcessesPerThread), 1, MostThreads);
         var parts = new ScannedProcess[threads][];
         var others = new Thread[threads - 1];
         for (var i = 0; i < others.Length; i++)
         {
             var part = i + 1;
-            others[i] = new Thread(
-                () =>
-                {
-                    var wait = default(SpinWait);
-                    while (!Volatile.Read(ref listed))
-                    {
-                        wait.SpinOnce(sleep1Threshold: -1);
-                    }
-
-                    parts[part] = Work();
-                },
-                256 << 10);
+            others[i] = new Thread(() => parts[part] = Work(), 256 << 10);
             others[i].Start();
         }
 
-        kernelThreads = KernelThreads();
-        errno = List();
-        Volatile.Write(ref listed, true);
         parts[0] = Work();
         var total = parts[0].Length;
         for (var i = 0; i < others.Length; i++)
@@ -191,30 +140,40 @@ internal sealed unsafe class ProcessTable
         return all;
     }
 
-    /// <summary>Takes portions of the list until there are no more.</summary>
+    /// <summary>
+    /// Lists a few and reads them, until there are no more. All threads list through one descriptor: the kernel hands
+    /// out each entry once, so nobody waits for the whole list.
+    /// </summary>
     private ScannedProcess[] Work()
     {
-        const int Portion = 8;
+        var entries = stackalloc byte[ListBytes];
+        var buffer = stackalloc byte[StatusBytes];
         var rows = new ScannedProcess[64];
         var used = 0;
         var denied = 0;
-        var buffer = stackalloc byte[StatusBytes];
-        while (true)
+        nint got;
+        while ((got = Libc.GetDirectoryEntries(proc, entries, ListBytes)) > 0)
         {
-            var from = Interlocked.Add(ref next, Portion) - Portion;
-            if (from >= count)
+            for (nint at = 0; at < got; at += *(ushort*)(entries + at + 16))
             {
-                break;
-            }
+                var pid = 0;
+                var name = entries + at + 19;
+                while (*name is >= (byte)'0' and <= (byte)'9')
+                {
+                    pid = (pid * 10) + *name++ - '0';
+                }
 
-            for (var i = from; i < Math.Min(from + Portion, count); i++)
-            {
+                if (*name != 0 || pid == 0)
+                {
+                    continue;
+                }
+
                 if (used == rows.Length)
                 {
                     Array.Resize(ref rows, used * 4);
                 }
 
-                switch (Read(pids[i], buffer, ref rows[used]))
+                switch (Read(pid, buffer, ref rows[used]))
                 {
                     case > 0:
                         used++;
@@ -226,6 +185,11 @@ internal sealed unsafe class ProcessTable
                         break;
                 }
             }
+        }
+
+        if (got < 0)
+        {
+            errno = Errno.Last;
         }
 
         Interlocked.Add(ref unreadable, denied);
