@@ -41,7 +41,14 @@ internal static class General
     /// <summary><c>lotse why [FILE|-]</c>.</summary>
     public static readonly Command Why = new("why", "explain a pasted error: recognises the area", call => Hosting.With(call, host =>
     {
-        var text = ByteText.Decode(Hosting.ReadInput(host, call.Arguments is [var file] ? file : "-"));
+        var source = call.Arguments is [var file] ? file : "-";
+        if (source == "-" && Lotse.Linux.Descriptor.IsTerminal(0))
+        {
+            call.Errors.Line("paste the message, then press Enter and Ctrl-D");
+            call.Errors.Flush();
+        }
+
+        var text = ByteText.Decode(Hosting.ReadInput(host, source));
         var recognised = Area.All.Select(a => a.Recognise(text)).OfType<Report>().FirstOrDefault();
         return Print(call, recognised ?? new Report("none of these lines is known", [], [],
             [new("what the text means", "no area recognised a line of it", $"ask an area about the machine itself: {string.Join(", ", Area.All.Select(a => $"lotse {a.Name} why"))}")]));

@@ -64,5 +64,5 @@ internal static class Hosting
         return read.Ok ? read.Value : throw new NotKnownException(read.Error!.Message);
     }
 
-    private static Reading<Host> OpenRecording(string path) => RecordedHost.Open(path, ReadInput(path));
+    private static Reading<Host> OpenRecording(string path) => RecordedHost.Open(path == "-" ? "standard input" : Path.GetFullPath(path), ReadInput(path));
 }

@@ -44,7 +44,8 @@ internal static class SwapCommands
 
     private static int Show(Invocation call)
     {
-        call.OnlyOneOf("--tsv", "--json", "--watch");
+        call.OnlyOneOf("--tsv", "--json");
+        call.OnlyOneOf("--tsv", "--watch", "--full");
         call.OnlyOneOf("--tsv", "--by", "--full");
         call.OnlyOneOf("--since", "--save", "--watch");
         return call.Has("--watch") ? SwapWatch.Run(call) : Hosting.With(call, host => SwapList.Print(call, host));

@@ -72,6 +72,7 @@ internal static class SwapSnapshot
             using var envelope = JsonDocument.Parse(bytes);
             if (envelope.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("schema"u8, out var schema) && schema.ValueEquals("lotse/1"u8)
                 && root.TryGetProperty("answer"u8, out var answer) && answer.Deserialize(SwapJson.Default.ListAnswer) is { Processes: not null } list
+                && list.Processes.All(p => System.Buffers.Text.Base64.IsValid(p.NameBytesBase64))
                 && list.Processes.Select(p => (p.Pid, p.StartTicks)).Distinct().Count() == list.Processes.Length)
             {
                 return list;
@@ -82,6 +83,6 @@ internal static class SwapSnapshot
             // Said below, like every other file that is no snapshot.
         }
 
-        throw new NotKnownException($"{ByteText.Escape(path)} is not a snapshot of lotse swap", "lotse swap --save FILE makes one");
+        throw new NotKnownException($"{ByteText.Escape(Path.GetFullPath(path))} is not a snapshot of lotse swap", "lotse swap --save FILE makes one");
     }
 }
