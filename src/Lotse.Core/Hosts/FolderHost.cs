@@ -14,7 +14,7 @@ public sealed class FolderHost : Host
     private readonly string folder;
     private readonly int descriptor;
 
-    private FolderHost(string folder, int descriptor) => (this.folder, this.descriptor, files) = (folder, descriptor, new(descriptor));
+    private FolderHost(string folder, int descriptor) => (this.folder, this.descriptor, files) = (folder, descriptor, new(descriptor, folder.TrimEnd('/')));
 
     /// <inheritdoc/>
     public override string Name => $"the folder {ByteText.Escape(folder)}";

@@ -6,7 +6,9 @@ namespace Lotse.Linux;
 /// Reading files by system calls: no exception for what is normal (a process that has gone), and paths of any bytes.
 /// With a root, every path and every link on the way stays inside it (openat2(2), RESOLVE_IN_ROOT).
 /// </summary>
-internal sealed unsafe class Files(int root = Libc.AtFdCwd)
+/// <param name="root">Descriptor of the folder that confines; without it paths are this machine's.</param>
+/// <param name="prefix">That folder's path, for messages.</param>
+internal sealed unsafe class Files(int root = Libc.AtFdCwd, string prefix = "")
 {
     private const int OpenAt2Number = 437, ResolveInRoot = 0x10, ResolveNoMagicLinks = 0x02;
     private const int SymlinkNoFollow = 0x100, EmptyPath = 0x1000;
@@ -44,12 +46,12 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd)
         var fd = Open(path, Libc.ReadOnly | Libc.NonBlock);
         if (fd < 0)
         {
-            return Refused<byte[]>("read", path, -fd);
+            return Refused<byte[]>("read", prefix + path, -fd);
         }
 
         try
         {
-            return ReadAll(fd, path, limit);
+            return ReadAll(fd, prefix + path, limit);
         }
         finally
         {
@@ -62,7 +64,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd)
         var fd = Open(path, Libc.ReadOnly | Libc.Directory);
         if (fd < 0)
         {
-            return Refused<string[]>("list", path, -fd);
+            return Refused<string[]>("list", prefix + path, -fd);
         }
 
         var names = new List<string>();
@@ -87,7 +89,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd)
 
                 if (count < 0)
                 {
-                    return Refused<string[]>("list", path, Errno.Last);
+                    return Refused<string[]>("list", prefix + path, Errno.Last);
                 }
             }
         }
@@ -106,7 +108,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd)
         var fd = Open(path, Libc.Path | Libc.NoFollow);
         if (fd < 0)
         {
-            return Refused<string>("read the link", path, -fd);
+            return Refused<string>("read the link", prefix + path, -fd);
         }
 
         try
@@ -115,7 +117,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd)
             byte empty = 0;
             var length = Libc.ReadLinkAt(fd, &empty, target, 4096);
             return length < 0
-                ? Refused<string>("read the link", path, Errno.Last == Errno.NoEntry ? Errno.Invalid : Errno.Last)
+                ? Refused<string>("read the link", prefix + path, Errno.Last == Errno.NoEntry ? Errno.Invalid : Errno.Last)
                 : new(ByteText.Decode(new(target, (int)length)), null);
         }
         finally
@@ -129,7 +131,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd)
         var fd = Open(path, Libc.Path | Libc.NoFollow);
         if (fd < 0)
         {
-            return Refused<FileStatus>("look at", path, -fd);
+            return Refused<FileStatus>("look at", prefix + path, -fd);
         }
 
         try
@@ -139,7 +141,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd)
             byte empty = 0;
             if (Libc.Statx(fd, &empty, EmptyPath | SymlinkNoFollow, BasicStats, s) != 0)
             {
-                return Refused<FileStatus>("look at", path, Errno.Last);
+                return Refused<FileStatus>("look at", prefix + path, Errno.Last);
             }
 
             var mode = *(ushort*)(s + 28);
