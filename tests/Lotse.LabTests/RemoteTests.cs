@@ -47,7 +47,8 @@ public sealed class RemoteTests : IDisposable
         Assert.False(File.Exists(Path.Combine(folder, "x")) || File.Exists("/root/x"));
         var missing = RunThere("why", path + ".missing", "--host", "lab");
         Assert.Equal(3, missing.ExitCode);
-        Assert.Contains("no such file or directory", missing.ErrorText, StringComparison.Ordinal);
+        Assert.StartsWith("lotse: cannot read ", missing.ErrorText, StringComparison.Ordinal);
+        Assert.EndsWith(": no such file or directory\n", missing.ErrorText, StringComparison.Ordinal);
     }
 
     [Fact]

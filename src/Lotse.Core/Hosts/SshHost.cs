@@ -96,7 +96,8 @@ public sealed class SshHost : Host
             var count = Math.Min(Portion, all.Length - first);
             for (var i = first; i < first + count; i++)
             {
-                Send($"head -c {limit + 1L} <{Quote(paths[i])} 2>/dev/null", paths[i]);
+                // The braces: the shell itself complains of a file that it cannot open.
+                Send($"{{ head -c {limit + 1L} <{Quote(paths[i])}; }} 2>/dev/null", paths[i]);
             }
 
             for (var i = first; i < first + count; i++)
