@@ -87,15 +87,4 @@ public sealed class CircumstanceTests : IDisposable
             Assert.Single(Regex.Matches(calls, @"execve\("));
         }
     }
-
-    [Fact]
-    public void A_recording_says_what_the_machine_said()
-    {
-        Lab.NeedsRoot();
-        var recording = Path.Combine(folder, "recording");
-        var first = Lab.RunLotse("swap", "why", "--interval", "0.2", "--record", recording);
-        Assert.Equal(first.Text, Lab.RunLotse("swap", "why", "--interval", "0.2", "--facts", recording).Text);
-        Assert.Equal((UnixFileMode)0b110_000_000, File.GetUnixFileMode(recording));
-        Assert.Equal(3, Lab.RunLotse("swap", "why", "--interval", "0.2", "--record", recording).ExitCode);
-    }
 }

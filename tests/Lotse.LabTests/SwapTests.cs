@@ -239,6 +239,19 @@ public class SwapTests(SwapPopulation population) : IClassFixture<SwapPopulation
     }
 
     [Fact]
+    public void A_recording_says_what_the_machine_said()
+    {
+        population.Needed();
+        using var place = new TemporaryFile();
+        var recording = place.Path + ".host";
+        var first = Lab.RunLotse("swap", "why", "--interval", "0.2", "--record", recording);
+        Assert.Equal(first.Text, Lab.RunLotse("swap", "why", "--interval", "0.2", "--facts", recording).Text);
+        Assert.Equal((UnixFileMode)0b110_000_000, File.GetUnixFileMode(recording));
+        Assert.Equal(3, Lab.RunLotse("swap", "why", "--interval", "0.2", "--record", recording).ExitCode);
+        File.Delete(recording);
+    }
+
+    [Fact]
     public void A_snapshot_shows_what_changed_since()
     {
         population.Needed();

@@ -41,6 +41,23 @@ public class RecordingTests
         Assert.Equal(HostErrorKind.Unsupported, recorded.ReadFile("/etc/never-asked").Error!.Kind);
     }
 
+    [Theory]
+    [InlineData("-- uptime 10\n", 2.0)]
+    [InlineData("-- uptime 10\n-- uptime 10.5\n-- uptime 13.25\n", 3.25)]
+    public void Time_passes_as_it_was_recorded_or_else_as_it_is_waited_for(string clock, double seconds)
+    {
+        using var host = RecordedHost.Open("test", System.Text.Encoding.UTF8.GetBytes("lotse recording 1\n" + clock)).Value;
+        var start = host.Uptime;
+        if (clock.Length > 20)
+        {
+            _ = host.Uptime;
+        }
+
+        host.Wait(TimeSpan.FromSeconds(2));
+        Assert.Equal(seconds, (host.Uptime - start).TotalSeconds);
+        Assert.Equal(seconds, (host.Uptime - start).TotalSeconds);
+    }
+
     [Fact]
     public void A_newer_format_is_refused() =>
         Assert.Contains("newer", RecordedHost.Open("x", "lotse recording 2\n"u8).Error!.Message, StringComparison.Ordinal);

@@ -13,6 +13,7 @@ namespace Lotse.Hosts;
 public sealed class RecordedHost : Host
 {
     private readonly Dictionary<string, Queue<RecordedAnswer>> answers = [];
+    private readonly HashSet<string> severalTimes = [];
     private readonly string name;
     private readonly bool otherwiseMissing;
     private TimeSpan waited;
@@ -37,6 +38,10 @@ public sealed class RecordedHost : Host
             }
 
             queue.Enqueue(answer);
+            if (queue.Count > 1)
+            {
+                severalTimes.Add(key);
+            }
         }
     }
 
@@ -45,18 +50,11 @@ public sealed class RecordedHost : Host
 
     /// <inheritdoc/>
     public override DateTimeOffset Now =>
-        (Next("now") is { } answer && DateTimeOffset.TryParse(answer.Subject, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var now) ? now : DateTimeOffset.UnixEpoch) + waited;
+        (Next("now") is { } answer && DateTimeOffset.TryParse(answer.Subject, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var now) ? now : DateTimeOffset.UnixEpoch) + Passed("now");
 
     /// <inheritdoc/>
-    public override TimeSpan Uptime
-    {
-        get
-        {
-            var sampled = answers.TryGetValue("uptime", out var queue) && queue.Count > 1;
-            var recorded = Next("uptime") is { } answer && double.TryParse(answer.Subject, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds) : TimeSpan.Zero;
-            return sampled ? recorded : recorded + waited;
-        }
-    }
+    public override TimeSpan Uptime =>
+        (Next("uptime") is { } answer && double.TryParse(answer.Subject, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds) : TimeSpan.Zero) + Passed("uptime");
 
     /// <summary>Opens a recording; <paramref name="name"/> is used in messages.</summary>
     public static Reading<Host> Open(string name, ReadOnlySpan<byte> file)
@@ -143,6 +141,9 @@ public sealed class RecordedHost : Host
             .Distinct()
             .Order(StringComparer.Ordinal)];
     }
+
+    /// <summary>What a clock gains by waiting: one that was recorded more than once has it in its recorded values.</summary>
+    private TimeSpan Passed(string clock) => severalTimes.Contains(clock) ? TimeSpan.Zero : waited;
 
     private RecordedAnswer? Next(string key) =>
         !answers.TryGetValue(key, out var queue) ? null : queue.Count > 1 ? queue.Dequeue() : queue.Peek();
