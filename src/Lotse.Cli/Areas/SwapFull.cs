@@ -112,7 +112,7 @@ internal static class SwapFull
 
     private static string[] Owners(AccountShared shared, UserNames users, Func<int, string> nameOf) =>
         shared.Holders.Length > 0 ? [.. shared.Holders.Select(pid => $"{ByteText.Lossy(nameOf(pid))} ({pid})")]
-        : shared.CreatorPid is { } creator ? [$"user {users[shared.Uid]}", $"nobody attached, made by process {creator}"]
+        : shared.CreatorPid is { } creator ? [$"user {users[shared.Uid]}", shared.Attached > 0 ? $"attached {shared.Attached} times, by processes not visible here" : $"nobody attached, made by process {creator}"]
         : [$"user {users[shared.Uid]}"];
 
     private static string NameOf(Host host, int pid) => host.ReadFile($"/proc/{pid}/comm") is { Ok: true } read ? ByteText.Decode(read.Value.AsSpan().TrimEnd((byte)'\n')) : "?";

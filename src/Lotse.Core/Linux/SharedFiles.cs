@@ -26,7 +26,8 @@ internal sealed unsafe partial class SharedFiles
     private const int NoAccessTime = 0x40000, Most = 2_000_000;
 
     private readonly Files files = new();
-    private readonly Dictionary<(string Device, ulong Inode), SharedFile?> known = [];
+    // A segment's id is its inode, on the same hidden mount where memfds count theirs: the two may be equal.
+    private readonly Dictionary<(string Device, ulong Inode, bool IsSegment), SharedFile?> known = [];
     private readonly HashSet<string> walked = [];
 
     /// <summary>Those that hold swap.</summary>
@@ -154,7 +155,7 @@ internal sealed unsafe partial class SharedFiles
             return;
         }
 
-        var key = ($"{*(uint*)(s + 136)}:{*(uint*)(s + 140)}", *(ulong*)(s + 32));
+        var key = ($"{*(uint*)(s + 136)}:{*(uint*)(s + 140)}", *(ulong*)(s + 32), kind == "sysv");
         if (known.TryGetValue(key, out var file))
         {
             if (holder is { } another && file is not null && !file.Holders.Contains(another))

@@ -160,9 +160,9 @@ internal static class AccountReader
         // Attached segments are found as mappings; the table knows the others, and who made them.
         var segments = SwapFacts.ReadSegments(host).ToDictionary(s => s.Id);
         var found = finder.Found.Select(f => f.Kind == "sysv" && segments.Remove((int)f.Inode, out var segment)
-            ? new AccountShared("sysv", segment.Id.ToString(CultureInfo.InvariantCulture), segment.SwapKib, segment.Uid, [.. f.Holders], segment.CreatorPid)
+            ? new AccountShared("sysv", segment.Id.ToString(CultureInfo.InvariantCulture), segment.SwapKib, segment.Uid, [.. f.Holders], segment.CreatorPid, segment.Attached)
             : new AccountShared(f.Kind, f.Kind == "sysv" ? f.Inode.ToString(CultureInfo.InvariantCulture) : f.Path, f.SwapKib, f.Uid, [.. f.Holders], null)).ToArray();
-        return [.. found.Concat(segments.Values.Select(s => new AccountShared("sysv", s.Id.ToString(CultureInfo.InvariantCulture), s.SwapKib, s.Uid, [], s.CreatorPid)))
+        return [.. found.Concat(segments.Values.Select(s => new AccountShared("sysv", s.Id.ToString(CultureInfo.InvariantCulture), s.SwapKib, s.Uid, [], s.CreatorPid, s.Attached)))
             .OrderByDescending(s => s.SwapKib).ThenBy(s => s.PathOrId, StringComparer.Ordinal)];
     }
 

@@ -17,7 +17,8 @@ public sealed record AccountProcess(int Pid, string Name, uint Uid, long SwapKib
 /// <param name="Uid">Its owner.</param>
 /// <param name="Holders">Processes that have it open or mapped.</param>
 /// <param name="CreatorPid">Who made it (System V only).</param>
-public sealed record AccountShared(string Kind, string PathOrId, long SwapKib, uint Uid, int[] Holders, int? CreatorPid);
+/// <param name="Attached">Attached mappings by the kernel's count (System V only).</param>
+public sealed record AccountShared(string Kind, string PathOrId, long SwapKib, uint Uid, int[] Holders, int? CreatorPid, int Attached = 0);
 
 /// <summary>What was found, before it is added up. KiB.</summary>
 public sealed record AccountFacts
