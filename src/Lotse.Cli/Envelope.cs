@@ -22,35 +22,52 @@ internal static class Envelope
             json.WriteString("area"u8, Area.All.Any(a => a.Name == words[0]) ? words[0] : null);
             json.WriteString("verb"u8, words.Length > 1 ? words[1] : Area.All.Any(a => a.Name == words[0]) ? "show" : words[0]);
             json.WriteString("verdict"u8, Plain(report.Verdict));
-            Part(json, "answer"u8, report.Answer);
-            Part(json, "facts"u8, report.Facts);
-            Reasons(json, report.Reasons);
-            json.WriteStartArray("findings"u8);
-            foreach (var finding in report.Findings)
+            Body(json, report);
+            Part(json, "plan"u8, report.Plan);
+            if (report.Proof is { } proof)
             {
-                Finding(json, finding);
-            }
-
-            json.WriteEndArray();
-            json.WriteStartArray("unknowns"u8);
-            foreach (var unknown in report.Unknowns)
-            {
-                json.WriteStartObject();
-                json.WriteString("what"u8, Plain(unknown.What));
-                json.WriteString("why"u8, Plain(unknown.Why));
-                json.WriteString("how"u8, Plain(unknown.HowToFindOut));
+                json.WriteStartObject("proof"u8);
+                json.WriteString("verdict"u8, Plain(proof.Verdict));
+                Body(json, proof);
                 json.WriteEndObject();
             }
+            else
+            {
+                json.WriteNull("proof"u8);
+            }
 
-            json.WriteEndArray();
-            json.WriteNull("plan"u8);
-            json.WriteNull("proof"u8);
             json.WriteNumber("exit"u8, exit);
             json.WriteEndObject();
         }
 
         call.Output.Write(memory.GetBuffer().AsSpan(0, (int)memory.Length));
         call.Output.Line();
+    }
+
+    /// <summary>What an envelope and the proof inside it share.</summary>
+    private static void Body(Utf8JsonWriter json, Report report)
+    {
+        Part(json, "answer"u8, report.Answer);
+        Part(json, "facts"u8, report.Facts);
+        Reasons(json, report.Reasons);
+        json.WriteStartArray("findings"u8);
+        foreach (var finding in report.Findings)
+        {
+            Finding(json, finding);
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("unknowns"u8);
+        foreach (var unknown in report.Unknowns)
+        {
+            json.WriteStartObject();
+            json.WriteString("what"u8, Plain(unknown.What));
+            json.WriteString("why"u8, Plain(unknown.Why));
+            json.WriteString("how"u8, Plain(unknown.HowToFindOut));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private static void Finding(Utf8JsonWriter json, Finding finding)

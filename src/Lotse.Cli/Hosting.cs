@@ -51,16 +51,16 @@ internal static class Hosting
 
     /// <summary>Reads a file of this machine, or standard input for <c>-</c>.</summary>
     /// <exception cref="NotKnownException">It cannot be read.</exception>
-    public static byte[] ReadInput(string path)
+    public static byte[] ReadInput(string path, int limit = Host.DefaultLimit)
     {
         if (path == "-")
         {
-            var all = Descriptor.ReadAll(0, Host.DefaultLimit);
-            return all.Length <= Host.DefaultLimit ? all : throw new NotKnownException($"standard input is longer than {Host.DefaultLimit} bytes");
+            var all = Descriptor.ReadAll(0, limit);
+            return all.Length <= limit ? all : throw new NotKnownException($"standard input is longer than {limit} bytes");
         }
 
         using var here = new LocalHost();
-        var read = here.ReadFile(Path.GetFullPath(path));
+        var read = here.ReadFile(Path.GetFullPath(path), limit);
         return read.Ok ? read.Value : throw new NotKnownException(read.Error!.Message);
     }
 

@@ -1,3 +1,4 @@
+using Lotse.Changing;
 using Lotse.Linux;
 
 namespace Lotse.Cli;
@@ -49,6 +50,11 @@ internal static class Program
             return ExitCode.Fine;
         }
 
+        if (arguments is ["guard", var guarded])
+        {
+            return ChangeCommands.Guard(guarded);
+        }
+
         try
         {
             var call = Parser.Parse(Table.Commands, arguments, output, errors);
@@ -58,6 +64,15 @@ internal static class Program
             {
                 HelpText.Write(output, call.Command);
                 return ExitCode.Fine;
+            }
+
+            if (Settling.PutRight(ChangeCommands.StartGuard) is { } righted)
+            {
+                errors.Line($"lotse: {righted.Verdict}");
+                foreach (var detail in righted.Details)
+                {
+                    errors.Line($"  {detail}");
+                }
             }
 
             return call.Command.Run(call);

@@ -10,6 +10,8 @@ internal static class Table
     [
         General.Root,
         .. SwapCommands.All,
+        .. ChangeCommands.All,
+        EditCommand.Edit,
         General.Why,
         General.Doctor,
         General.Explain,

@@ -10,6 +10,9 @@ namespace Lotse;
 /// <param name="Recognise">Explains a pasted message, or returns null when it is none of this area's.</param>
 public sealed record Area(string Name, string Symptom, Func<Host, Report> Check, Func<string, Report?> Recognise)
 {
+    /// <summary>Asks the real program whether a plan of this area has worked; null: the area makes no plans.</summary>
+    public Func<Host, Plan, Report>? Prove { get; init; }
+
     /// <summary>Every area that is built, in the order of the help.</summary>
     public static IReadOnlyList<Area> All { get; } = [Swap.SwapArea.Area];
 }

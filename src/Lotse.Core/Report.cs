@@ -28,6 +28,12 @@ public sealed record Report(Text Verdict, Reason[] Reasons, Finding[] Findings, 
 
     /// <summary>What was read, for programs.</summary>
     public JsonPart? Facts { get; init; }
+
+    /// <summary>What would be changed.</summary>
+    public JsonPart? Plan { get; init; }
+
+    /// <summary>What the real program said after the change.</summary>
+    public Report? Proof { get; init; }
 }
 
 /// <summary>The exit codes of every command.</summary>

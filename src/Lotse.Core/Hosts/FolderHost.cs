@@ -25,6 +25,9 @@ public sealed class FolderHost : Host
     /// <inheritdoc/>
     public override TimeSpan Uptime => Stopwatch.GetElapsedTime(0);
 
+    /// <summary>Its files, confined to the folder, for who changes them.</summary>
+    internal Files Files => files;
+
     /// <summary>Opens the folder once; what it is replaced with later does not matter.</summary>
     public static Reading<Host> Open(string folder)
     {

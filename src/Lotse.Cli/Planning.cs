@@ -1,0 +1,109 @@
+using Lotse.Changing;
+using Lotse.Formats;
+using Lotse.Hosts;
+using Lotse.Linux;
+
+namespace Lotse.Cli;
+
+/// <summary>What every <c>lotse AREA plan</c> shares: notes what is read, prints the plan, writes the file.</summary>
+internal static class Planning
+{
+    /// <summary>The option that every command has that makes a plan.</summary>
+    public static readonly Option Output = new("--output", Takes.File, "FILE", "write the plan to FILE, for lotse apply");
+
+    /// <summary>What a planner decides.</summary>
+    /// <param name="Report">Why: verdict, reasons, findings, unknowns.</param>
+    /// <param name="Goal">What the plan is for, in one line.</param>
+    /// <param name="Changes">The steps; none: there is nothing to do.</param>
+    /// <param name="Vanish">Ids of findings that are meant to go away.</param>
+    /// <param name="Proof">What the area needs to prove it.</param>
+    public sealed record Decision(Report Report, string Goal, Change[] Changes, string[] Vanish, string[] Proof);
+
+    /// <summary>Makes a plan on the host that the options name, prints it and writes it.</summary>
+    public static int Make(Invocation call, string area, Func<Host, Decision> decide) => Hosting.With(call, host =>
+    {
+        using var noting = new NotingHost(host);
+        var decision = decide(noting);
+        if (decision.Changes.Length == 0)
+        {
+            return General.Print(call, decision.Report);
+        }
+
+        var root = call["--root"] is { } folder ? Path.GetFullPath(folder) : null;
+        var plan = new Plan(
+            Plan.CurrentSchema, host.Now, $"lotse {Program.Version}", area, decision.Goal, Preconditions.Identify(host, root),
+            Preconditions.Note(host, noting.Paths.Concat(decision.Changes.Select(c => c.File).OfType<string>())), decision.Changes, decision.Vanish, decision.Proof);
+        if (call["--output"] is { } file && file != "-" && NewFile.Write(Path.GetFullPath(file), plan.ToBytes()) is { } error)
+        {
+            throw new NotKnownException(error.Message, error.Message.EndsWith("file exists", StringComparison.Ordinal) ? "a plan is never written over another file: name a new one" : null);
+        }
+
+        if (call.Has("--json"))
+        {
+            Envelope.Write(call, decision.Report with { Plan = plan.Part }, ExitCode.Fine);
+        }
+        else if (call["--output"] == "-")
+        {
+            call.Output.Write(plan.ToBytes());
+        }
+        else
+        {
+            ReportText.Write(call.Output, decision.Report);
+            Write(call.Output, plan);
+            call.Output.Line();
+            call.Output.Line(call["--output"] is { } name ? $"written to {ByteText.Escape(name)}: lotse apply {ByteText.Escape(name)}" : "nothing was changed; --output FILE writes the plan for lotse apply");
+        }
+
+        return ExitCode.Fine;
+    });
+
+    /// <summary>A plan for people: a sentence a change, and a diff of each file.</summary>
+    public static void Write(Output output, Plan plan)
+    {
+        foreach (var (change, number) in plan.Changes.Select((c, i) => (c, i + 1)))
+        {
+            output.Line();
+            output.Bold($"{number}. {change.Sentence}");
+            output.Line();
+            switch (change)
+            {
+                case EditFile edit:
+                    Write(output, edit.Path, edit.Hunks);
+                    break;
+                case CreateFile create:
+                    Write(output, create.Path, [new(1, [], create.Lines)]);
+                    break;
+                case RunProgram run:
+                    output.Line($"   taken back by: {ByteText.Escape(string.Join(' ', run.Inverse))}");
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Runs of lines as a diff.</summary>
+    public static void Write(Output output, string path, IEnumerable<Hunk> hunks)
+    {
+        foreach (var hunk in hunks)
+        {
+            output.Line($"   {ByteText.Escape(path)}:{hunk.Line}");
+            Write(output, "   - ", "\e[31m"u8, hunk.Remove);
+            Write(output, "   + ", "\e[32m"u8, hunk.Add);
+        }
+    }
+
+    private static void Write(Output output, string mark, ReadOnlySpan<byte> colour, string[] lines)
+    {
+        foreach (var line in lines)
+        {
+            output.Write(output.Colour ? colour : default);
+            output.Write(mark);
+            output.Write(Shown(line));
+            output.Line(output.Colour ? "\e[0m" : "");
+        }
+    }
+
+    /// <summary>A line of a file as a person reads it: only what could harm the terminal is escaped.</summary>
+    private static string Shown(string line) => line.Contains('\\', StringComparison.Ordinal) || line.Contains('\t', StringComparison.Ordinal)
+        ? string.Concat(line.Select(c => c is '\\' or '\t' ? c.ToString() : ByteText.Escape(c.ToString())))
+        : ByteText.Escape(line);
+}
