@@ -29,6 +29,9 @@ internal enum Takes
 /// <param name="Help">One line, lower case, no full stop.</param>
 internal sealed record Option(string Name, Takes Takes, string Metavar, string Help)
 {
+    /// <summary>One letter for it, typed after one dash; 0: none. For the few that everybody knows.</summary>
+    public char Letter { get; init; }
+
     /// <summary>The values of a <see cref="Takes.Choice"/>.</summary>
     public string[] Choices { get; init; } = [];
 

@@ -25,7 +25,7 @@ internal static class CompletionScript
         {
             foreach (var option in command.AllOptions.Where(o => o.Takes != Takes.Nothing && !o.ValueIsOptional))
             {
-                script.Append($"        '{command.Name}:{option.Name}') {BashValue(option.Takes, option.Choices)}; return ;;\n");
+                script.Append($"        {At(command, option)}) {BashValue(option.Takes, option.Choices)}; return ;;\n");
             }
         }
 
@@ -49,7 +49,7 @@ internal static class CompletionScript
         {
             foreach (var option in command.AllOptions.Where(o => o.Takes != Takes.Nothing && !o.ValueIsOptional))
             {
-                script.Append($"        '{command.Name}:{option.Name}') {option.Takes switch
+                script.Append($"        {At(command, option)}) {option.Takes switch
                 {
                     Takes.Choice => $"compadd -- {string.Join(' ', option.Choices)}",
                     Takes.File => "_files",
@@ -84,7 +84,7 @@ internal static class CompletionScript
 
             foreach (var option in command.AllOptions)
             {
-                script.Append($"{at} -l {option.Name[2..]} -d {ShellQuote(option.Help)}{option.Takes switch
+                script.Append($"{at} -l {option.Name[2..]}{(option.Letter == 0 ? "" : $" -s {option.Letter}")} -d {ShellQuote(option.Help)}{option.Takes switch
                 {
                     Takes.Nothing => "",
                     _ when option.ValueIsOptional => "",
@@ -129,6 +129,9 @@ internal static class CompletionScript
     };
 
     private static string ZshWord(string word, string summary) => ShellQuote($"{word.Replace(":", "\\:", StringComparison.Ordinal)}:{summary}");
+
+    /// <summary>The shell pattern for the cursor behind an option, by its name or its letter.</summary>
+    private static string At(Command command, Option option) => $"'{command.Name}:{option.Name}'" + (option.Letter == 0 ? "" : $"|'{command.Name}:-{option.Letter}'");
 
     private static string ShellQuote(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }

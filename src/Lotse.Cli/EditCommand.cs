@@ -1,4 +1,5 @@
 using System.Globalization;
+using Lotse.Changing;
 using Lotse.Formats;
 
 namespace Lotse.Cli;
@@ -63,10 +64,10 @@ internal static class EditCommand
             var name = ByteText.Escape(path);
             Change? change = what switch
             {
-                "--from" when !read.Ok => Create(host, path, FileLines.Split(input)),
+                "--from" when !read.Ok => Create(host, path, FileLines.Split(input)) with { Check = FileCheck.For(path) },
                 "--delete" => new DeleteFile(path, Sha256.Hex(read.Value)),
                 "--mode" or "--owner" => Attributes(call, path, read.Value),
-                _ => After(call, what, path, read.Value, input) is var after && after.AsSpan().SequenceEqual(read.Value) ? null : EditFile.Between(path, read.Value, after),
+                _ => After(call, what, path, read.Value, input) is var after && after.AsSpan().SequenceEqual(read.Value) ? null : EditFile.Between(path, read.Value, after, FileCheck.For(path)),
             };
             return change is null
                 ? new(new($"{name} is so already", [], [], []), "", [], [], [])

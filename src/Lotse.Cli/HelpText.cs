@@ -58,12 +58,24 @@ internal static class HelpText
         })) + " [OPTION…]";
 
     /// <summary>An option as it is typed.</summary>
-    public static string Spelling(Option option) => option switch
+    public static string Spelling(Option option) => (option.Letter == 0 ? "" : $"-{option.Letter}, ") + option switch
     {
         { Takes: Takes.Nothing } => option.Name,
         { ValueIsOptional: true } => $"{option.Name}[={option.Metavar}]",
         _ => $"{option.Name} {option.Metavar}",
     };
+
+    /// <summary>What the exit codes mean.</summary>
+    public static readonly (string Code, string Meaning)[] ExitCodes =
+    [
+        ("0", "nothing to do, or proved"),
+        ("1", "a finding at or above --fail-on, or a failed proof"),
+        ("2", "the command line was not understood"),
+        ("3", "could not be known or done: rights, a file, the network; nothing was changed"),
+        ("4", "the plan is stale, or another change is under way; nothing was changed"),
+        ("5", "a change or its proof failed; everything was put back"),
+        ("6", "a change failed and could not be put back; the message says what to do"),
+    ];
 
     /// <summary>What an option does, with its choices and default.</summary>
     public static string Description(Option option) =>
@@ -84,13 +96,7 @@ internal static class HelpText
         Heading(output, "Everywhere");
         Columns(output, Table.Commands[0].Options.Concat(CommonOptions.Json).Concat(CommonOptions.Host).Concat(CommonOptions.Always).Select(o => (Spelling(o), Description(o))));
         Heading(output, "Exit codes");
-        Columns(output,
-        [
-            ("0", "nothing to do, or proved"),
-            ("1", "a finding at or above --fail-on, or a failed proof"),
-            ("2", "the command line was not understood"),
-            ("3", "could not be known: rights, a file, the network"),
-        ]);
+        Columns(output, ExitCodes);
         output.Line();
         output.Line("lotse COMMAND --help has examples.");
     }

@@ -48,23 +48,13 @@ internal static class ManPageText
             Option(page, option);
         }
 
-        page.Append("""
-            .SH EXIT STATUS
-            .TP
-            0
-            nothing to do, or proved
-            .TP
-            1
-            a finding at or above \-\-fail\-on, or a failed proof
-            .TP
-            2
-            the command line was not understood
-            .TP
-            3
-            could not be known: rights, a file, the network
-            .SH FINDINGS
+        page.Append(".SH EXIT STATUS\n");
+        foreach (var (code, meaning) in HelpText.ExitCodes)
+        {
+            page.Append($".TP\n{code}\n{Escape(meaning)}\n");
+        }
 
-            """);
+        page.Append(".SH FINDINGS\n");
         foreach (var finding in FindingPage.All)
         {
             page.Append($".TP\n.B {Escape(finding.Id)}\n{Escape(HelpText.Sentence(finding.Title))}\n");

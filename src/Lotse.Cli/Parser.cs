@@ -37,6 +37,11 @@ internal static class Parser
                 word = "--help";
             }
 
+            if (word.Length == 2 && command.AllOptions.FirstOrDefault(o => o.Letter == word[1]) is { } known)
+            {
+                word = known.Name;
+            }
+
             var equals = word.IndexOf('=', StringComparison.Ordinal);
             var name = equals < 0 ? word : word[..equals];
             var option = command.AllOptions.FirstOrDefault(o => o.Name == name) ?? throw UnknownOption(command, name);

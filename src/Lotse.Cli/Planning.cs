@@ -9,15 +9,7 @@ namespace Lotse.Cli;
 internal static class Planning
 {
     /// <summary>The option that every command has that makes a plan.</summary>
-    public static readonly Option Output = new("--output", Takes.File, "FILE", "write the plan to FILE, for lotse apply");
-
-    /// <summary>What a planner decides.</summary>
-    /// <param name="Report">Why: verdict, reasons, findings, unknowns.</param>
-    /// <param name="Goal">What the plan is for, in one line.</param>
-    /// <param name="Changes">The steps; none: there is nothing to do.</param>
-    /// <param name="Vanish">Ids of findings that are meant to go away.</param>
-    /// <param name="Proof">What the area needs to prove it.</param>
-    public sealed record Decision(Report Report, string Goal, Change[] Changes, string[] Vanish, string[] Proof);
+    public static readonly Option Output = new("--output", Takes.File, "FILE", "write the plan to FILE, for lotse apply; - is standard output") { Letter = 'o' };
 
     /// <summary>Makes a plan on the host that the options name, prints it and writes it.</summary>
     public static int Make(Invocation call, string area, Func<Host, Decision> decide) => Hosting.With(call, host =>
@@ -76,6 +68,11 @@ internal static class Planning
                 case RunProgram run:
                     output.Line($"   taken back by: {ByteText.Escape(string.Join(' ', run.Inverse))}");
                     break;
+            }
+
+            if (change.Checked is { } check)
+            {
+                output.Line($"   checked before it takes its place by: {ByteText.Escape(string.Join(' ', check))}");
             }
         }
     }

@@ -48,6 +48,17 @@ public abstract record Change
         _ => null,
     };
 
+    /// <summary>
+    /// The program that reads such a file, asked before the new file takes its place: an argument vector in which
+    /// <see cref="Candidate"/> stands for the new file's path, for example <c>sshd -t -f {}</c>. It must end with 0, unless
+    /// it refuses the old file too. It is not asked where it is not installed, and not for a folder.
+    /// </summary>
+    [JsonIgnore]
+    public string[]? Checked => this switch { EditFile edit => edit.Check, CreateFile create => create.Check, _ => null };
+
+    /// <summary>Stands for the path of the new file in <see cref="Checked"/>.</summary>
+    public const string Candidate = "{}";
+
     /// <summary>The sentence.</summary>
     private protected abstract Text Describe();
 }
@@ -58,19 +69,21 @@ public abstract record Change
 /// <param name="Before">SHA-256 of the whole file before.</param>
 /// <param name="After">SHA-256 of the whole file afterwards.</param>
 /// <param name="Unterminated">Whether the last line afterwards has no newline.</param>
+/// <param name="Check">The program that reads such files, as <see cref="Change.Checked"/> says; null: there is none.</param>
 public sealed record EditFile(
     [property: JsonConverter(typeof(ForeignText))] string Path,
     Hunk[] Hunks,
     string Before,
     string After,
-    bool Unterminated) : Change
+    bool Unterminated,
+    [property: JsonConverter(typeof(ForeignTexts))] string[]? Check = null) : Change
 {
     /// <inheritdoc/>
     private protected override Text Describe() =>
         $"change {Value.Path(Path)}: {Count(Hunks.Sum(h => h.Remove.Length))} out, {Count(Hunks.Sum(h => h.Add.Length))} in";
 
     /// <summary>The edit that turns one content into another.</summary>
-    public static EditFile Between(string path, ReadOnlySpan<byte> before, ReadOnlySpan<byte> after)
+    public static EditFile Between(string path, ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, string[]? check = null)
     {
         FileLines old = FileLines.Split(before), now = FileLines.Split(after);
 
@@ -78,7 +91,7 @@ public sealed record EditFile(
         var hunks = old.Unterminated == now.Unterminated || old.Lines.Length == 0 || now.Lines.Length == 0
             ? LineDiff.Between(old.Lines, now.Lines)
             : LineDiff.Between([.. old.Lines[..^1], old.Lines[^1] + (old.Unterminated ? "" : "\n")], [.. now.Lines[..^1], now.Lines[^1] + (now.Unterminated ? "" : "\n")]);
-        return new(path, [.. hunks.Select(h => new Hunk(h.Line, Trim(h.Remove), Trim(h.Add)))], Sha256.Hex(before), Sha256.Hex(after), now.Unterminated);
+        return new(path, [.. hunks.Select(h => new Hunk(h.Line, Trim(h.Remove), Trim(h.Add)))], Sha256.Hex(before), Sha256.Hex(after), now.Unterminated, check);
 
         static string[] Trim(string[] lines) => [.. lines.Select(l => l.TrimEnd('\n'))];
     }
@@ -106,13 +119,15 @@ public sealed record EditFile(
 /// <param name="Uid">Owner.</param>
 /// <param name="Gid">Group.</param>
 /// <param name="Unterminated">Whether the last line has no newline.</param>
+/// <param name="Check">The program that reads such files, as <see cref="Change.Checked"/> says; null: there is none.</param>
 public sealed record CreateFile(
     [property: JsonConverter(typeof(ForeignText))] string Path,
     [property: JsonConverter(typeof(ForeignTexts))] string[] Lines,
     int Mode,
     uint Uid,
     uint Gid,
-    bool Unterminated = false) : Change
+    bool Unterminated = false,
+    [property: JsonConverter(typeof(ForeignTexts))] string[]? Check = null) : Change
 {
     /// <inheritdoc/>
     private protected override Text Describe() => $"create {Value.Path(Path)}: {Lines.Length} line{(Lines.Length == 1 ? "" : "s")}, mode {Convert.ToString(Mode, 8).PadLeft(4, '0')}";

@@ -140,6 +140,7 @@ public sealed record Plan(
                 EditFile e when LineFault(e.Hunks) => "the lines of an edit are out of order",
                 CreateFile { Mode: < 0 or > 0xfff } or SetAttributes { Mode: < 0 or > 0xfff } => "a mode is out of range",
                 BringPagesIn { Pid: < 1 } => "a process id is out of range",
+                { Checked: { } check } when check is [] or [""] || !check.Skip(1).Any(w => w.Contains(Change.Candidate, StringComparison.Ordinal)) => $"a check has no {Change.Candidate} for the file",
                 _ => null,
             } is { } fault)
             {

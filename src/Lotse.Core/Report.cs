@@ -68,4 +68,13 @@ public static class ExitCode
         report.Findings.Any(f => f.Severity >= threshold) ? Finding
         : report.Unknowns.Length > 0 ? NotKnown
         : Fine;
+
+    /// <summary>
+    /// The code of a proof, whose reasons are the claims that were put to the real program: one that does not hold, or a
+    /// finding at or above a warning, is 1, else one that could not be told is 3, else 0.
+    /// </summary>
+    public static int OfProof(Report proof) =>
+        proof.Reasons.Any(r => r.Verdict == Verdict.No) || proof.Findings.Any(f => f.Severity >= Severity.Warning) ? Finding
+        : proof.Unknowns.Length > 0 || proof.Reasons.Any(r => r.Verdict == Verdict.Unknown) ? NotKnown
+        : Fine;
 }

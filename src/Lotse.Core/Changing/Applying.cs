@@ -168,7 +168,7 @@ public static class Applying
             if (proof is not null)
             {
                 entry.Log($"proof {ByteText.Escape(proof.Verdict.ToString())}");
-                if (ExitCode.Of(proof, Severity.Warning) is not ExitCode.Fine)
+                if (ExitCode.OfProof(proof) is not ExitCode.Fine)
                 {
                     throw new ChangeFailedException("prove the change", proof.Verdict.ToString());
                 }

@@ -7,7 +7,7 @@ namespace Lotse.Changing;
 /// A step on one regular file: from what stands there to what should, either of which may be nothing. Mode and owner
 /// are changed the same way, by a new file of the same bytes, so that no moment shows half of it.
 /// </summary>
-internal sealed class FileStep(int number, Change change, Files files) : Step(number)
+internal sealed class FileStep(int number, Change change, Host host, Files files) : Step(number)
 {
     private const int MostLinks = 40;
     private Inode? seen;
@@ -101,7 +101,33 @@ internal sealed class FileStep(int number, Change change, Files files) : Step(nu
         }
 
         folder.Prepare(entry.Temporary(Number), after, image with { Attributes = before.Image is null ? Inherited(folder, entry) : image.Attributes }, keepTime: change is SetAttributes);
+        Validate(folder.Path, entry.Temporary(Number));
         folder.Place(entry.Temporary(Number), before.Name!, seen);
+    }
+
+    /// <summary>
+    /// Has the program that reads such files look at the new one before anybody else does. One that refuses the old file
+    /// as well (sshd without its folder in /run) says nothing about the change.
+    /// </summary>
+    private void Validate(string folder, string candidate)
+    {
+        if (change.Checked is not { } check || !host.IsThisMachine)
+        {
+            return;
+        }
+
+        var ran = Ask(folder + candidate);
+        if (ran is { Ok: false, Error: { Kind: not HostErrorKind.NotFound } error })
+        {
+            throw new ChangeFailedException($"check the new {ByteText.Escape(change.File!)}", error.Message);
+        }
+
+        if (ran is { Ok: true, Value: { ExitCode: not 0 } refused } && (before.Image is null || Ask(folder + before.Name) is { Ok: true, Value.ExitCode: 0 }))
+        {
+            throw new ChangeFailedException($"change {ByteText.Escape(change.File!)}", $"{ByteText.Escape(check[0])} refuses it: {ProgramStep.LastWords(refused)}");
+        }
+
+        Reading<Ran> Ask(string file) => host.Run([.. check.Select(w => w.Replace(Change.Candidate, file, StringComparison.Ordinal))], TimeSpan.FromSeconds(60));
     }
 
     public override Standing Stands(JournalEntry entry)

@@ -75,9 +75,15 @@ internal sealed class ProgramStep(int number, RunProgram change, Host host) : St
 
         if (ran.Value.ExitCode != 0)
         {
-            var words = ByteText.Decode(ran.Value.Errors.Length > 0 ? ran.Value.Errors : ran.Value.Output).Trim().Split('\n')[^1];
-            throw new ChangeFailedException($"run {ByteText.Escape(string.Join(' ', arguments))}", $"it ended with {ran.Value.ExitCode}{(words.Length > 0 ? ": " + ByteText.Escape(words) : "")}");
+            throw new ChangeFailedException($"run {ByteText.Escape(string.Join(' ', arguments))}", LastWords(ran.Value));
         }
+    }
+
+    /// <summary>How a program ended, with the last line that it printed.</summary>
+    public static string LastWords(Ran ran)
+    {
+        var words = ByteText.Decode(ran.Errors.Length > 0 ? ran.Errors : ran.Output).Trim().Split('\n')[^1];
+        return $"it ended with {ran.ExitCode}{(words.Length > 0 ? ": " + ByteText.Escape(words) : "")}";
     }
 }
 

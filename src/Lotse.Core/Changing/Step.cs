@@ -47,7 +47,7 @@ internal abstract class Step(int number)
         TellUnit unit => new UnitStep(i, unit, host),
         BringPagesIn pages => new PagesStep(i, pages, host),
         ByHand => new NoStep(i),
-        _ => new FileStep(i, change, files),
+        _ => new FileStep(i, change, host, files),
     }))];
 }
 
