@@ -10,6 +10,7 @@ internal static class Table
     [
         General.Root,
         .. SwapCommands.All,
+        .. AddressCommands.All,
         .. ChangeCommands.All,
         EditCommand.Edit,
         General.Why,
