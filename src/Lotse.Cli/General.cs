@@ -149,9 +149,11 @@ internal static class General
 
     /// <summary>Prints a report as text or JSON.</summary>
     /// <returns>Its exit code.</returns>
-    public static int Print(Invocation call, Report report)
+    public static int Print(Invocation call, Report report) => Print(call, report, ExitCode.Of(report, call.FailOn));
+
+    /// <summary>Prints a report and ends with a code that the command decides.</summary>
+    public static int Print(Invocation call, Report report, int exit)
     {
-        var exit = ExitCode.Of(report, call.FailOn);
         if (call.Has("--json"))
         {
             Envelope.Write(call, report, exit);

@@ -98,7 +98,7 @@ internal static class Parser
             return attached is null ? "" : throw new UsageException($"{option.Name} takes no value");
         }
 
-        if (attached is null && option.ValueIsOptional && (i + 1 == rest.Count || !Fits(option, rest[i + 1])))
+        if (attached is null && option.ValueIsOptional && (i + 1 == rest.Count || rest[i + 1].StartsWith('-') || !Fits(option, rest[i + 1])))
         {
             return option.Default ?? "";
         }

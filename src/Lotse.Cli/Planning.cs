@@ -11,6 +11,25 @@ internal static class Planning
     /// <summary>The option that every command has that makes a plan.</summary>
     public static readonly Option Output = new("--output", Takes.File, "FILE", "write the plan to FILE, for lotse apply; - is standard output") { Letter = 'o' };
 
+    /// <summary>What every <c>lotse AREA prove</c> takes.</summary>
+    public static readonly Argument Proved = new("PLAN|ID", "a plan, or a change of lotse log; without it, the newest of this area", Takes: Takes.File);
+
+    /// <summary>Asks the real program whether a plan of an area has worked.</summary>
+    public static int Prove(Invocation call, string area) => Hosting.With(call, host =>
+    {
+        var plan = call.Arguments is not [var asked] ? Settling.PlanOf(null, area) ?? throw new NotKnownException($"lotse has changed nothing here for {area} yet", $"name a plan: lotse {area} prove FILE")
+            : Settling.PlanOf(asked, null) is { } logged ? logged
+            : Plan.Parse(asked, Hosting.ReadInput(asked, Plan.Limit)) is { Ok: true, Value: var parsed } ? parsed
+            : throw new NotKnownException($"{ByteText.Escape(asked)} is neither a plan nor a change of lotse log");
+        if (plan.Area != area)
+        {
+            throw new UsageException($"that plan is of the area {ByteText.Escape(plan.Area)}", $"lotse {ByteText.Escape(plan.Area)} prove {ByteText.Escape(call.Arguments[0])}");
+        }
+
+        var proof = Area.All.First(a => a.Name == area).Prove!(host, plan);
+        return General.Print(call, proof, ExitCode.OfProof(proof));
+    });
+
     /// <summary>Makes a plan on the host that the options name, prints it and writes it.</summary>
     public static int Make(Invocation call, string area, Func<Host, Decision> decide) => Hosting.With(call, host =>
     {
@@ -18,7 +37,8 @@ internal static class Planning
         var decision = decide(noting);
         if (decision.Changes.Length == 0)
         {
-            return General.Print(call, decision.Report);
+            var code = ExitCode.Of(decision.Report, call.FailOn);
+            return General.Print(call, decision.Report, decision.Impossible && code == ExitCode.Fine ? ExitCode.Finding : code);
         }
 
         var root = call["--root"] is { } folder ? Path.GetFullPath(folder) : null;

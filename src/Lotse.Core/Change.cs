@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lotse.Formats;
 
@@ -30,6 +29,7 @@ public enum UnitAction
 [JsonDerivedType(typeof(RunProgram), "run")]
 [JsonDerivedType(typeof(TellUnit), "unit")]
 [JsonDerivedType(typeof(BringPagesIn), "bring-in")]
+[JsonDerivedType(typeof(CycleSwap), "cycle-swap")]
 [JsonDerivedType(typeof(ByHand), "by-hand")]
 public abstract record Change
 {
@@ -123,14 +123,14 @@ public sealed record EditFile(
 public sealed record CreateFile(
     [property: JsonConverter(typeof(ForeignText))] string Path,
     [property: JsonConverter(typeof(ForeignTexts))] string[] Lines,
-    int Mode,
+    [property: JsonConverter(typeof(OctalMode))] int Mode,
     uint Uid,
     uint Gid,
     bool Unterminated = false,
     [property: JsonConverter(typeof(ForeignTexts))] string[]? Check = null) : Change
 {
     /// <inheritdoc/>
-    private protected override Text Describe() => $"create {Value.Path(Path)}: {Lines.Length} line{(Lines.Length == 1 ? "" : "s")}, mode {Convert.ToString(Mode, 8).PadLeft(4, '0')}";
+    private protected override Text Describe() => $"create {Value.Path(Path)}: {Lines.Length} line{(Lines.Length == 1 ? "" : "s")}, mode {OctalMode.Words(Mode)}";
 
     /// <summary>Its bytes.</summary>
     public byte[] Content() => new FileLines(Lines, Unterminated).Join();
@@ -151,12 +151,12 @@ public sealed record DeleteFile([property: JsonConverter(typeof(ForeignText))] s
 /// <param name="Mode">Permission bits; null: they stay.</param>
 /// <param name="Uid">Owner; null: stays.</param>
 /// <param name="Gid">Group; null: stays.</param>
-public sealed record SetAttributes([property: JsonConverter(typeof(ForeignText))] string Path, string Before, int? Mode = null, uint? Uid = null, uint? Gid = null) : Change
+public sealed record SetAttributes([property: JsonConverter(typeof(ForeignText))] string Path, string Before, [property: JsonConverter(typeof(OctalMode))] int? Mode = null, uint? Uid = null, uint? Gid = null) : Change
 {
     /// <inheritdoc/>
     private protected override Text Describe()
     {
-        var mode = Mode is { } bits ? $"mode {Convert.ToString(bits, 8).PadLeft(4, '0')}" : null;
+        var mode = Mode is { } bits ? $"mode {OctalMode.Words(bits)}" : null;
         var owner = Uid is { } uid ? $"owner {uid}" : null;
         var group = Gid is { } gid ? $"group {gid}" : null;
         return $"give {Value.Path(Path)} {string.Join(", ", new[] { mode, owner, group }.Where(w => w is not null))}";
@@ -210,50 +210,23 @@ public sealed record BringPagesIn(int Pid, long StartTicks, [property: JsonConve
     private protected override Text Describe() => $"bring the pages of process {Pid} ({Value.Process(Name)}) back into memory";
 }
 
+/// <summary>
+/// Takes a swap area out of use and back in (swapoff(2), swapon(2)), so that all it holds comes back into memory. Taken
+/// back by making sure that it is in use.
+/// </summary>
+/// <param name="Path">Device or file, as /proc/swaps names it.</param>
+/// <param name="Priority">Its priority; negative: the kernel chose it, and will again.</param>
+/// <param name="NeedKib">What has to fit into memory, KiB: refused when it does not at that moment.</param>
+public sealed record CycleSwap([property: JsonConverter(typeof(ForeignText))] string Path, int Priority, long NeedKib) : Change
+{
+    /// <inheritdoc/>
+    private protected override Text Describe() => $"take {Value.Path(Path)} out of use as swap and back in: {Amount.OfKib(NeedKib)} come back into memory";
+}
+
 /// <summary>What Lotse cannot reach: somebody has to do it.</summary>
 /// <param name="Text">What to do, one sentence a line.</param>
 public sealed record ByHand([property: JsonConverter(typeof(ForeignText))] string Text) : Change
 {
     /// <inheritdoc/>
     private protected override Text Describe() => $"by hand: {Text}";
-}
-
-/// <summary>Foreign bytes in JSON, escaped without loss.</summary>
-internal sealed class ForeignText : JsonConverter<string>
-{
-    public override string Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String ? ByteText.Unescape(reader.GetString()!) : throw new JsonException("a string is expected");
-
-    public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) => writer.WriteStringValue(ByteText.Escape(value));
-}
-
-/// <summary>A list of <see cref="ForeignText"/>.</summary>
-internal sealed class ForeignTexts : JsonConverter<string[]>
-{
-    public override string[] Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
-    {
-        if (reader.TokenType != JsonTokenType.StartArray)
-        {
-            throw new JsonException("a list of strings is expected");
-        }
-
-        var all = new List<string>();
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
-        {
-            all.Add(reader.TokenType == JsonTokenType.String ? ByteText.Unescape(reader.GetString()!) : throw new JsonException("a string is expected"));
-        }
-
-        return [.. all];
-    }
-
-    public override void Write(Utf8JsonWriter writer, string[] value, JsonSerializerOptions options)
-    {
-        writer.WriteStartArray();
-        foreach (var text in value)
-        {
-            writer.WriteStringValue(ByteText.Escape(text));
-        }
-
-        writer.WriteEndArray();
-    }
 }

@@ -6,4 +6,8 @@ namespace Lotse;
 /// <param name="Changes">The steps; none: there is nothing to do, or nothing that would do.</param>
 /// <param name="Vanish">Ids of findings that are meant to go away.</param>
 /// <param name="Proof">What the area's proof needs to know afterwards, in the area's own words.</param>
-public sealed record Decision(Report Report, string Goal, Change[] Changes, string[] Vanish, string[] Proof);
+public sealed record Decision(Report Report, string Goal, Change[] Changes, string[] Vanish, string[] Proof)
+{
+    /// <summary>The goal cannot be reached; the report says which rule stands against it.</summary>
+    public bool Impossible { get; init; }
+}

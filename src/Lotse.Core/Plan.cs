@@ -45,7 +45,7 @@ public sealed record Precondition(
     PathState State,
     string? Sha256 = null,
     ulong? Inode = null,
-    int? Mode = null,
+    [property: JsonConverter(typeof(OctalMode))] int? Mode = null,
     uint? Uid = null,
     uint? Gid = null);
 
@@ -122,8 +122,10 @@ public sealed record Plan(
     /// <summary>What JSON alone cannot say is wrong.</summary>
     private static string? Fault(Plan plan)
     {
-        var paths = plan.Read.Select(r => r.Path).Concat(plan.Changes.Select(c => c.File ?? (c as SetKernelValue)?.Path ?? "/")).Append(plan.Host.Root ?? "/");
-        if (paths.FirstOrDefault(p => !p.StartsWith('/') || p.Contains('\0', StringComparison.Ordinal) || p.Split('/').Contains("..")) is { } path)
+        // What was read may have been found through a relative link; what is changed is named by its place.
+        var changed = plan.Changes.Select(c => c switch { SetKernelValue kernel => kernel.Path, CycleSwap swap => swap.Path, _ => c.File ?? "/" }).Append(plan.Host.Root ?? "/");
+        if (plan.Read.Select(r => r.Path).Where(p => !p.StartsWith('/') || p.Contains('\0', StringComparison.Ordinal))
+            .Concat(changed.Where(p => !p.StartsWith('/') || p.Contains('\0', StringComparison.Ordinal) || p.Split('/').Contains(".."))).FirstOrDefault() is { } path)
         {
             return $"\"{ByteText.Escape(path)}\" is not an absolute path";
         }

@@ -40,6 +40,31 @@ internal static class SwapCommands
             Options = [new("--interval", Takes.Seconds, "S", "how long to watch the counters") { Default = "2" }],
             Examples = [new("the machine", "swap why"), new("a unit", "swap why postgresql.service"), new("a process", "swap why 1234")],
         },
+        new("swap plan", "plan the smallest change: a unit's limit, swappiness, or pages back into memory", Plan)
+        {
+            Description = "Writes a plan and changes nothing. swapoff -a is never needed: one process or one swap area comes back, and only where it fits.",
+            Options =
+            [
+                new("--unit", Takes.Text, "UNIT", "limit this systemd unit (with --high, --swap-max)"),
+                new("--high", Takes.Text, "SIZE", "above this its pages are pushed out and it is slowed down: 600M, 2G, infinity"),
+                new("--swap-max", Takes.Text, "SIZE", "no more than this of it goes to swap; 0: nothing"),
+                new("--swappiness", Takes.Number, "N", "set vm.swappiness, now and at each boot"),
+                new("--bring-in", Takes.Text, "PID|NAME|UNIT", "bring its pages back into memory"),
+                new("--empty", Takes.Text, "DEVICE", "bring all of a swap area back: swapoff and swapon, where it fits") { ValueIsOptional = true },
+                Planning.Output,
+            ],
+            Examples =
+            [
+                new("raise the limit that squeezes a unit", "swap plan --unit clamav-daemon.service --high 900M -o plan.json"),
+                new("one process back in memory, now", "swap plan --bring-in 1234 -o plan.json; lotse apply plan.json"),
+                new("files' pages go before programs' pages", "swap plan --swappiness 10 -o plan.json"),
+            ],
+        },
+        new("swap prove", "ask the kernel whether a plan has worked", call => Planning.Prove(call, "swap"))
+        {
+            Arguments = [Planning.Proved],
+            Examples = [new("the newest change", "swap prove"), new("a plan's goal, applied or not", "swap prove plan.json")],
+        },
     ];
 
     private static int Show(Invocation call)
@@ -65,6 +90,38 @@ internal static class SwapCommands
             ?? throw new NotKnownException($"there is no process, name or unit \"{ByteText.Escape(asked)}\" on {host.Name}", "lotse swap --all lists the processes, lotse swap --by unit the units");
         return General.Print(call, SwapDiagnosis.Target(Read(host, TimeSpan.FromSeconds(SwapPressure.LeastSeconds)), target));
     });
+
+    private static int Plan(Invocation call)
+    {
+        var what = call.OnlyOneOf("--unit", "--swappiness", "--bring-in", "--empty") ?? throw new UsageException("what is to be changed?", "--unit, --swappiness, --bring-in or --empty; lotse swap plan --help shows examples");
+        if ((call.Has("--high") || call.Has("--swap-max")) != (what == "--unit"))
+        {
+            throw new UsageException("--unit needs --high or --swap-max, and they need --unit", "for example: lotse swap plan --unit postgresql.service --swap-max 0");
+        }
+
+        SwapGoal goal = what switch
+        {
+            "--unit" => new LimitUnit(Unit(call["--unit"]!), Size(call, "--high"), Size(call, "--swap-max")),
+            "--swappiness" => new SetSwappiness(call.Number("--swappiness")!.Value),
+            "--bring-in" => new BringIn(call["--bring-in"]!),
+            _ => new EmptyDevice(call["--empty"] is { Length: > 0 } device ? device : null),
+        };
+        return Planning.Make(call, "swap", host =>
+        {
+            var facts = SwapPlanFacts.Read(host, goal);
+            return facts.Ok ? SwapPlan.Of(facts.Value, goal) : throw new NotKnownException(facts.Error!.Message, "lotse swap lists the processes");
+        });
+    }
+
+    /// <summary>A unit by its name, a service where no type is given. It becomes part of a path.</summary>
+    private static string Unit(string word)
+    {
+        var unit = word.Contains('.', StringComparison.Ordinal) ? word : word + ".service";
+        return unit.Contains('/', StringComparison.Ordinal) || unit[0] is '-' or '.' ? throw new UsageException($"\"{ByteText.Escape(word)}\" is not the name of a unit") : unit;
+    }
+
+    private static long? Size(Invocation call, string option) =>
+        call[option] is not { } text ? null : LimitUnit.Bytes(text) ?? throw new UsageException($"{option} takes an amount of memory, not \"{ByteText.Escape(text)}\"", $"for example: {option} 600M, {option} 2G, {option} infinity");
 
     private static SwapFacts Read(Host host, TimeSpan interval)
     {

@@ -29,8 +29,9 @@ public static class Settling
             : new(default!, all.Error);
     }
 
-    /// <summary>The plan of an entry; without an id of the newest one. Null when there is none.</summary>
-    public static Plan? PlanOf(string? id) => (id is null ? (Journal.All() is { Ok: true, Value: [var newest, ..] } ? newest : null) : Journal.Find(id))?.Head.Plan;
+    /// <summary>The plan of an entry; without an id of the newest one of an area that stands. Null when there is none.</summary>
+    public static Plan? PlanOf(string? id, string? area) =>
+        (id is not null ? Journal.Find(id) : Journal.All() is { Ok: true, Value: var all } ? all.FirstOrDefault(e => e.Head.Plan.Area == area && e.State is EntryState.Applied or EntryState.Unconfirmed) : null)?.Head.Plan;
 
     /// <summary>Keeps the change that waits for it. With an id, also one that could not be put back.</summary>
     public static Receipt Confirm(string? id)

@@ -46,6 +46,7 @@ internal abstract class Step(int number)
         RunProgram run => new ProgramStep(i, run, host),
         TellUnit unit => new UnitStep(i, unit, host),
         BringPagesIn pages => new PagesStep(i, pages, host),
+        CycleSwap cycle => new SwapStep(i, cycle, host),
         ByHand => new NoStep(i),
         _ => new FileStep(i, change, host, files),
     }))];

@@ -52,7 +52,7 @@ public sealed class NotingHost(Host inner) : Host
 
     private string Note(string path)
     {
-        if (!Volatile.Any(v => path.StartsWith(v, StringComparison.Ordinal)))
+        if (!Volatile.Any(v => $"{path}/".StartsWith(v, StringComparison.Ordinal)))
         {
             paths.Add(path);
         }

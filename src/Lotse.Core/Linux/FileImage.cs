@@ -15,7 +15,7 @@ public sealed record Xattr([property: JsonConverter(typeof(ForeignText))] string
 /// <param name="Nanoseconds">Its fraction.</param>
 /// <param name="Flags">Inode flags that a user may set (ioctl_iflags(2), chattr(1)); 0 where the file system keeps none.</param>
 /// <param name="Attributes">Extended attributes, in ordinal order of their names.</param>
-public sealed record FileImage(int Mode, uint Uid, uint Gid, long Seconds, uint Nanoseconds, int Flags, Xattr[] Attributes)
+public sealed record FileImage([property: JsonConverter(typeof(OctalMode))] int Mode, uint Uid, uint Gid, long Seconds, uint Nanoseconds, int Flags, Xattr[] Attributes)
 {
     /// <summary>Whether everything but the time is the same.</summary>
     public bool Same(FileImage other) =>

@@ -89,6 +89,12 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Lock(int fd, int operation);
 
+    [LibraryImport("libc", EntryPoint = "swapon", SetLastError = true)]
+    public static partial int SwapOn(byte* path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "swapoff", SetLastError = true)]
+    public static partial int SwapOff(byte* path);
+
     [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
     public static partial int Duplicate(int from, int to);
 

@@ -7,7 +7,7 @@ public static class SwapArea
     private static readonly TimeSpan DoctorInterval = TimeSpan.FromSeconds(SwapPressure.LeastSeconds);
 
     /// <summary>This area's line in the table of areas.</summary>
-    public static Area Area { get; } = new("swap", "the machine is slow, \"used swap\" grows, no monitor says who", Check, SwapMessages.Explain);
+    public static Area Area { get; } = new("swap", "the machine is slow, \"used swap\" grows, no monitor says who", Check, SwapMessages.Explain) { Prove = SwapProof.Prove };
 
     private static Report Check(Host host)
     {

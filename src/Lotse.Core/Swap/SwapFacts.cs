@@ -19,14 +19,6 @@ public sealed record ProcessSwap(int Pid, string Name, long SwapKib, uint Uid);
 /// <param name="Hidden">Why there may be processes that this user does not even see; null: all are seen.</param>
 public sealed record ProcessScan(ProcessSwap[] Processes, int Unreadable, string Backend, string? Fallback = null, string? Hidden = null);
 
-/// <summary>A line of /proc/swaps.</summary>
-/// <param name="Path">Device or file.</param>
-/// <param name="Type">partition or file.</param>
-/// <param name="SizeKib">Size, KiB.</param>
-/// <param name="UsedKib">Slots in use, KiB.</param>
-/// <param name="Priority">Higher is filled first.</param>
-public sealed record SwapDevice(string Path, string Type, long SizeKib, long UsedKib, int Priority);
-
 /// <summary>Pressure stall information: the share of time that tasks waited for memory, percent; see psi(5) of the kernel's documentation.</summary>
 /// <param name="Some10">At least one task waited, over 10 seconds.</param>
 /// <param name="Some60">Over 60 seconds.</param>
@@ -140,7 +132,7 @@ public sealed record SwapFacts
 
         var facts = basics.Value with
         {
-            Devices = ReadDevices(host),
+            Devices = host.ReadFile("/proc/swaps") is { Ok: true } swaps ? SwapTable.Parse(swaps.Value) : [],
             Swappiness = Number(host, "/proc/sys/vm/swappiness"),
             Segments = ReadSegments(host),
             Zram = ReadZram(host),
@@ -200,25 +192,6 @@ public sealed record SwapFacts
     /// <summary>The first number of a file, or null.</summary>
     internal static long? Number(Host host, string path) =>
         host.ReadFile(path) is { Ok: true } read && System.Buffers.Text.Utf8Parser.TryParse(read.Value.AsSpan().TrimStart(" \t"u8), out long value, out _) ? value : null;
-
-    private static SwapDevice[] ReadDevices(Host host)
-    {
-        var devices = new List<SwapDevice>();
-        if (host.ReadFile("/proc/swaps") is { Ok: true } read)
-        {
-            foreach (var line in ByteText.Decode(read.Value).Split('\n').Skip(1))
-            {
-                // Blanks in the path are octal escapes, so the fields are safe to split.
-                var f = line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-                if (f.Length == 5 && long.TryParse(f[2], out var size) && long.TryParse(f[3], out var used) && int.TryParse(f[4], out var priority))
-                {
-                    devices.Add(new(f[0], f[1], size, used, priority));
-                }
-            }
-        }
-
-        return [.. devices];
-    }
 
     internal static SysvSegment[] ReadSegments(Host host)
     {
