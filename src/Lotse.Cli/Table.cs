@@ -11,6 +11,7 @@ internal static class Table
         General.Root,
         .. SwapCommands.All,
         .. AddressCommands.All,
+        .. ExitsCommands.All,
         .. ChangeCommands.All,
         EditCommand.Edit,
         General.Why,

@@ -59,6 +59,7 @@ public readonly record struct Value(string Content, ValueKind Kind)
 public sealed class Text : IEquatable<Text>
 {
     private readonly List<Value> parts;
+    private bool foreign;
 
     /// <summary>Called by the compiler for an interpolated string.</summary>
     public Text(int literalLength, int formattedCount) => parts = new(formattedCount * 2 + 1);
@@ -75,13 +76,25 @@ public sealed class Text : IEquatable<Text>
     public void AppendLiteral(string literal) => parts.Add(new(literal, ValueKind.Plain));
 
     /// <summary>Called by the compiler.</summary>
-    public void AppendFormatted(Value value) => parts.Add(value);
+    public void AppendFormatted(Value value)
+    {
+        parts.Add(value);
+        foreign = true;
+    }
 
     /// <summary>Called by the compiler: a text inside a text keeps its types.</summary>
-    public void AppendFormatted(Text text) => parts.AddRange(text.parts);
+    public void AppendFormatted(Text text)
+    {
+        parts.AddRange(text.parts);
+        foreign |= text.foreign;
+    }
 
     /// <summary>Called by the compiler.</summary>
-    public void AppendFormatted(string? text) => parts.Add(new(text ?? "", ValueKind.Plain));
+    public void AppendFormatted(string? text)
+    {
+        parts.Add(new(text ?? "", ValueKind.Plain));
+        foreign = true;
+    }
 
     /// <summary>Called by the compiler.</summary>
     public void AppendFormatted<T>(T value, string? format = null)
@@ -89,7 +102,7 @@ public sealed class Text : IEquatable<Text>
 
     /// <summary>As one line that may be shown on a terminal; see <see cref="ByteText.Escape"/>.</summary>
     public override string ToString() =>
-        parts is [{ Kind: ValueKind.Plain } only] ? only.Content : string.Concat(parts.ConvertAll(static p => ByteText.Escape(p.Content)));
+        !foreign && parts is [{ Kind: ValueKind.Plain } only] ? only.Content : string.Concat(parts.ConvertAll(static p => ByteText.Escape(p.Content)));
 
     /// <inheritdoc/>
     public bool Equals(Text? other) => other is not null && parts.SequenceEqual(other.parts);
