@@ -18,6 +18,9 @@ internal sealed record PacketPath(NetworkInterface Lan, IpAddress? Source, IpAdd
     /// <summary>A destination that stands for the Internet (RFC 3849: nobody has it).</summary>
     public static IpAddress SomeServer { get; } = IpAddress.Parse("2001:db8:ffff::10");
 
+    /// <summary>The same of IPv4 (RFC 5737).</summary>
+    public static IpAddress SomeServer4 { get; } = IpAddress.Parse("198.51.100.10");
+
     /// <summary>The number of a host that stands for all of a network.</summary>
     public static UInt128 SomeHost => 0xa1;
 

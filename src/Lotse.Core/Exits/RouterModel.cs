@@ -156,11 +156,13 @@ internal sealed class RouterModel
         lan.V6.Where(a => a.Prefix.Length == 64).OrderBy(a => IPv4First(a.Prefix.Address) ? 1 : 0).Select(a => (IpAddress?)a.Prefix.At(host)).FirstOrDefault();
 
     /// <summary>
-    /// Whether a host with this source prefers IPv4 for a destination that has both: the labels of source and destination
-    /// differ (RFC 6724 section 2.1 and rule 5; 2002::/16 also has less precedence than IPv4).
+    /// Whether a host with this source prefers IPv4 for a destination that has both (RFC 6724 section 6, rule 5 for most:
+    /// the labels of source and destination differ).
     /// </summary>
     public static bool IPv4First(IpAddress source) =>
-        source.IsUniqueLocal || source.IsSiteLocal || source.Word(0) == 0x2002 || (source.Word(0) == 0x2001 && source.Word(1) == 0) || source.Word(0) == 0x3ffe || source.Bits >> 32 == 0;
+        Formats.AddressSelection.GoOrder.Compare(PacketPath.SomeServer, source, PacketPath.SomeServer4, SomeHost4).Sign > 0;
+
+    private static readonly IpAddress SomeHost4 = IpAddress.Parse("192.168.1.161");
 
     /// <summary>Base chains that may rewrite sources, by priority.</summary>
     private IEnumerable<NftChain> PostroutingChains() => Firewall is null ? []
