@@ -12,6 +12,7 @@ internal static class Table
         .. SwapCommands.All,
         .. AddressCommands.All,
         .. ExitsCommands.All,
+        .. PgCommands.All,
         .. ChangeCommands.All,
         EditCommand.Edit,
         General.Why,

@@ -1,0 +1,64 @@
+namespace Lotse.Postgres;
+
+/// <summary>Where the configuration of a data directory lies: in it, where the last start named it, or where Debian puts it.</summary>
+internal static class ConfigFiles
+{
+    /// <summary>The facts with settings and pg_hba.conf.</summary>
+    public static ClusterFacts Read(Host host, ClusterFacts facts, string? folder, List<string> faults)
+    {
+        var config = folder is not null ? $"{folder.TrimEnd('/')}/postgresql.conf" : Find(host, facts);
+        var settings = config is null ? [] : PgConf.Read(host, config, facts.Directory, faults);
+        var said = settings.FirstOrDefault(s => s.Name == "hba_file")?.Value;
+        var beside = config?[..Math.Max(1, config.LastIndexOf('/'))].TrimEnd('/') + "/pg_hba.conf";
+        var hba = said is not null && said.StartsWith('/') && host.Status(said).Ok ? said
+            : config is not null && host.Status(beside).Ok ? beside
+            : host.Status($"{facts.Directory}/pg_hba.conf").Ok ? $"{facts.Directory}/pg_hba.conf" : null;
+        return facts with
+        {
+            ConfigFile = config,
+            Settings = settings,
+            HbaFile = hba,
+            Hba = hba is null ? [] : HostBasedAuthentication.Read(host, hba, facts.Version, faults),
+        };
+    }
+
+    /// <summary>A word of postmaster.opts: <c>"-c" "config_file=/x"</c> or <c>--config-file=/x</c>.</summary>
+    public static string? StartWord(string? options, string name)
+    {
+        foreach (var word in (options ?? "").Split('"'))
+        {
+            var at = word.IndexOf(name + "=", StringComparison.Ordinal);
+            if (at >= 0)
+            {
+                return word[(at + name.Length + 1)..].Trim();
+            }
+        }
+
+        return null;
+    }
+
+    private static string? Find(Host host, ClusterFacts facts)
+    {
+        if (StartWord(facts.StartedWith, "config_file") is { } named && host.Status(named).Ok)
+        {
+            return named;
+        }
+
+        if (host.Status($"{facts.Directory}/postgresql.conf").Ok)
+        {
+            return $"{facts.Directory}/postgresql.conf";
+        }
+
+        // Debian: /etc/postgresql/VERSION/CLUSTER/postgresql.conf names the data directory.
+        foreach (var cluster in host.List($"/etc/postgresql/{facts.Version}") is { Ok: true } clusters ? clusters.Value : [])
+        {
+            var file = $"/etc/postgresql/{facts.Version}/{cluster}/postgresql.conf";
+            if (host.ReadFile(file) is { Ok: true } read && ByteText.Decode(read.Value).Split('\n').Any(l => PgConf.Split(l, out _) is ("data_directory", var value) && value.TrimEnd('/') == facts.Directory))
+            {
+                return file;
+            }
+        }
+
+        return null;
+    }
+}

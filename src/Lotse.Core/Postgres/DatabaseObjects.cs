@@ -1,0 +1,83 @@
+namespace Lotse.Postgres;
+
+/// <summary>A column whose type does not survive.</summary>
+/// <param name="Column">schema.table.column.</param>
+/// <param name="Type">The type that it holds or contains.</param>
+public sealed record TypeUse(string Column, string Type);
+
+/// <summary>A loadable library that functions of a database need.</summary>
+/// <param name="Name">As pg_proc.probin names it: <c>$libdir/adminpack</c>.</param>
+/// <param name="Function">One of the functions.</param>
+public sealed record LibraryUse(string Name, string Function);
+
+/// <summary>A view or rule that names a column of a system view.</summary>
+/// <param name="View">schema.name of the user's view.</param>
+/// <param name="System">The system view.</param>
+/// <param name="Column">Its column.</param>
+public sealed record SystemColumnUse(string View, string System, string Column);
+
+/// <summary>A text search dictionary that a user made.</summary>
+/// <param name="Name">schema.name.</param>
+/// <param name="Files">Options that name files: dictfile, afffile, stopwords, thesaurus, synonyms.</param>
+public sealed record DictionaryUse(string Name, string[] Files);
+
+/// <summary>An index whose order follows a collation.</summary>
+/// <param name="Index">schema.name.</param>
+/// <param name="Table">schema.name.</param>
+/// <param name="Collation">Name; <c>default</c> is the database's.</param>
+/// <param name="Provider">c, i or b.</param>
+/// <param name="Locale">Its locale; null where the catalog does not say.</param>
+/// <param name="Version">Recorded version; null: none.</param>
+public sealed record OrderedIndex(string Index, string Table, string Collation, string Provider, string? Locale, string? Version);
+
+/// <summary>What in a database bears on an upgrade.</summary>
+public sealed record DatabaseObjects
+{
+    /// <summary>Columns of reg* types whose oids are not kept.</summary>
+    public TypeUse[] RegColumns { get; init; } = [];
+
+    /// <summary>Columns of row types of the system's own tables.</summary>
+    public TypeUse[] SystemComposites { get; init; } = [];
+
+    /// <summary>Columns of type aclitem, whose form changed in 16.</summary>
+    public TypeUse[] AclItems { get; init; } = [];
+
+    /// <summary>Columns of types that were removed in 12: abstime, reltime, tinterval, and of sql_identifier.</summary>
+    public TypeUse[] RemovedTypes { get; init; } = [];
+
+    /// <summary>Tables with oids, gone in 12.</summary>
+    public string[] WithOids { get; init; } = [];
+
+    /// <summary>Libraries of functions in C.</summary>
+    public LibraryUse[] Libraries { get; init; } = [];
+
+    /// <summary>Operators without a right operand, gone in 14.</summary>
+    public string[] PostfixOperators { get; init; } = [];
+
+    /// <summary>Aggregates and operators over functions whose arguments changed in 14.</summary>
+    public string[] Polymorphic { get; init; } = [];
+
+    /// <summary>Encoding conversions, whose functions changed in 14.</summary>
+    public string[] Conversions { get; init; } = [];
+
+    /// <summary>Columns that may be null although their parent's may not.</summary>
+    public string[] NullableChildren { get; init; } = [];
+
+    /// <summary>Dictionaries that name files.</summary>
+    public DictionaryUse[] Dictionaries { get; init; } = [];
+
+    /// <summary>Columns of system views that user's views name.</summary>
+    public SystemColumnUse[] SystemColumns { get; init; } = [];
+
+    /// <summary>Indexes whose order follows a collation other than C.</summary>
+    public OrderedIndex[] OrderedIndexes { get; init; } = [];
+
+    /// <summary>Indexes over functions of a user that have no search_path of their own: index and function.</summary>
+    public string[] FunctionIndexes { get; init; } = [];
+
+    /// <summary>Tables of users.</summary>
+    public int Tables { get; init; }
+
+    /// <summary>The name of one, for messages.</summary>
+    public string? OneTable { get; init; }
+}
