@@ -11,6 +11,11 @@ internal static class PgCommands
 
     public static readonly Command[] All =
     [
+        new("pg", "the PostgreSQL clusters of this machine", List)
+        {
+            Description = "Looks where Debian, Red Hat and the volumes of Docker and Podman have their data directories, and reads them without starting anything.",
+            Examples = [new("what is here, and until when it is kept", "pg")],
+        },
         new("pg facts", "what a data directory says, without starting a server", Facts)
         {
             Description = "Reads pg_control, the configuration and the system catalogs straight from the files. Nothing is started and no byte is written, so a stopped cluster, a mounted volume or a snapshot will do.",
@@ -18,7 +23,116 @@ internal static class PgCommands
             Options = [ConfigFolder],
             Examples = [new("a stopped cluster", "pg facts /var/lib/postgresql/15/main"), new("a container's volume, for a program", "pg facts /var/lib/docker/volumes/db/_data --json")],
         },
+        new("pg plan", "everything a major upgrade would run into, and the way to make it", MakePlan)
+        {
+            Description = "Reads both versions and the old cluster's files; no server is started. Names at once all that would fail or hurt, and plans the upgrade: arguments of initdb, logins, settings, extensions, order of text, room on the disk.",
+            Arguments = [new("OLD", "the data directory", Required: true, Takes: Takes.File)],
+            Options =
+            [
+                new("--to", Takes.Number, "VERSION", "the major version to go to"),
+                new("--mode", Takes.Choice, "MODE", "how files are brought over; the way back is kept by copy and clone") { Choices = ["copy", "clone", "link"], Default = "clone where the filesystem can, else copy" },
+                new("--old-bin", Takes.File, "DIR", "programs of the old version, when they are not where they usually are"),
+                new("--new-bin", Takes.File, "DIR", "programs of the new version"),
+                new("--new-data", Takes.File, "DIR", "where the new cluster shall lie") { Default = "beside the old one" },
+                new("--socket-dir", Takes.File, "DIR", "where the sockets of the upgrade go") { Default = "a folder of its own" },
+                ConfigFolder,
+            ],
+            Examples =
+            [
+                new("what would break", "pg plan /var/lib/postgresql/15/main --to 18"),
+                new("programs elsewhere", "pg plan /srv/pg/13 --to 15 --new-bin /opt/pg15/bin"),
+            ],
+        },
+        new("pg hash", "which roles have md5 hashes, and the road to scram", Hash)
+        {
+            Arguments = [new("DATADIR", "the data directory", Required: true, Takes: Takes.File)],
+            Options = [ConfigFolder],
+            Examples = [new("who is left", "pg hash /var/lib/postgresql/15/main")],
+        },
+        new("pg why", "why an upgrade, a start or a login of PostgreSQL failed", Why)
+        {
+            Description = "Explains the output and the logs of pg_upgrade, the log of a server, and what psql and container images print. With a data directory: the logs in it and the state it was left in.",
+            Arguments = [new("LOG|-|DATADIR", "a log, standard input, or a data directory", Required: true, Takes: Takes.File)],
+            Options = [ConfigFolder],
+            Examples = [new("an upgrade that stopped", "pg why upgrade.log"), new("a container that does not start", "pg why - <container.log"), new("a directory that an upgrade left", "pg why /var/lib/postgresql/18/docker")],
+        },
     ];
+
+    private static int MakePlan(Invocation call) => Hosting.With(call, host =>
+    {
+        string? Folder(string option) => call[option] is { } named ? host.IsThisMachine ? Path.GetFullPath(named).TrimEnd('/') : named.TrimEnd('/') : null;
+        var old = host.IsThisMachine ? Path.GetFullPath(call.Arguments[0]) : call.Arguments[0];
+        var wish = new UpgradeWish(old.Length > 1 ? old.TrimEnd('/') : old, call.Number("--to") ?? throw new UsageException("pg plan needs --to VERSION", "for example: lotse pg plan /var/lib/postgresql/15/main --to 18"))
+        {
+            OldPrograms = Folder("--old-bin"),
+            NewPrograms = Folder("--new-bin"),
+            NewDirectory = Folder("--new-data"),
+            ConfigFolder = Folder("--config-dir"),
+            SocketFolder = Folder("--socket-dir"),
+            Mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, _ => null },
+        };
+        var facts = PlanReader.Read(host, wish);
+        return General.Print(call, facts.Ok ? UpgradeDiagnosis.Report(facts.Value) : throw new NotKnownException(facts.Error!.Message));
+    });
+
+    private static int Hash(Invocation call) => Hosting.With(call, host => General.Print(call, ClusterDiagnosis.Hashes(Read(call, host, call.Arguments[0], deep: false))));
+
+    private static int Why(Invocation call) => Hosting.With(call, host =>
+    {
+        var named = call.Arguments[0];
+        var path = named != "-" && host.IsThisMachine ? Path.GetFullPath(named) : named;
+        if (named != "-" && (host.Status($"{path}/PG_VERSION").Ok || host.Ask($"pg/cluster {path}", static () => PgJson.Default.ClusterFacts, static () => new(null!, new(HostErrorKind.NotFound, ""))).Ok))
+        {
+            var facts = Read(call, host, named, deep: false);
+            return General.Print(call, ClusterDiagnosis.Why(facts, LogFiles.OfDirectory(host, facts)));
+        }
+
+        var text = ByteText.Decode(Hosting.ReadInput(host, path));
+        var report = LogDiagnosis.Explain(LogFiles.Of(host, path, text));
+        return General.Print(call, report.Findings.Length + report.Reasons.Length + report.Unknowns.Length > 0 || report.Verdict.ToString().StartsWith("the upgrade", StringComparison.Ordinal) ? report
+            : report with { Unknowns = [new("what the text means", "no line of it is one that lotse knows", "the server's own log holds more than clients are told: lotse pg why DATADIR")] });
+    });
+
+    private static int List(Invocation call) => Hosting.With(call, host =>
+    {
+        var clusters = new List<ClusterFacts>();
+        var unknowns = new List<Unknown>();
+        foreach (var place in ClusterList.Places(host))
+        {
+            var read = ClusterReader.Read(host, place, deep: false);
+            if (read.Ok)
+            {
+                clusters.Add(read.Value);
+            }
+            else
+            {
+                unknowns.Add(new($"the cluster in {Value.Path(place)}", read.Error!.Message, "as root: the same command"));
+            }
+        }
+
+        var report = ClusterDiagnosis.Machine(clusters, DateOnly.FromDateTime(host.Now.UtcDateTime));
+        report = report with { Unknowns = [.. report.Unknowns, .. unknowns] };
+        if (call.Has("--json"))
+        {
+            return General.Print(call, report);
+        }
+
+        call.Output.Bold(report.Verdict.ToString());
+        call.Output.Line();
+        if (clusters.Count > 0)
+        {
+            call.Output.Line();
+            call.Output.Line($"{"VERSION",7} {"STATE",-14} {"SIZE",10} {"KEPT UNTIL",-10}  DIRECTORY");
+            foreach (var c in clusters)
+            {
+                var until = VersionTables.Lifetimes.FirstOrDefault(l => l.Major == c.Version)?.Until.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture) ?? "?";
+                call.Output.Line($"{c.Version,7} {(c.IsRunning ? "running" : c.Control?.State ?? "?"),-14} {(c.Sizes is { } sizes ? Amount.OfKib(sizes.TotalBytes / 1024) : "?"),10} {until,-10}  {ByteText.Escape(c.Directory)}");
+            }
+        }
+
+        ReportText.Findings(call.Output, report);
+        return ExitCode.Of(report, call.FailOn);
+    });
 
     private static int Facts(Invocation call) => Hosting.With(call, host =>
     {

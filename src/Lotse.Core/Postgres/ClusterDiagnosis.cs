@@ -9,6 +9,50 @@ internal static class ClusterDiagnosis
     /// <summary>The report of <c>pg facts</c>.</summary>
     public static Report Facts(ClusterFacts facts) => new(Headline(facts), [], ClusterFindings.Of(facts), Unknowns(facts));
 
+    /// <summary>The report of <c>pg why DATADIR</c>: the logs in it, and the state that it was left in.</summary>
+    public static Report Why(ClusterFacts facts, IReadOnlyList<LogText> logs)
+    {
+        var said = LogDiagnosis.Explain(logs);
+        var own = ClusterFindings.Of(facts);
+        var findings = said.Findings.Concat(own.Where(o => said.Findings.All(f => f.Id != o.Id))).OrderByDescending(f => f.Severity).ToArray();
+        return new(findings.Length > 0 ? findings[0].Title : Headline(facts), said.Reasons, findings, [.. said.Unknowns, .. Unknowns(facts)]) { Facts = PgJson.Part(facts) };
+    }
+
+    /// <summary>The report of <c>pg hash</c>: who has an md5 hash, and what each line of pg_hba.conf does with it.</summary>
+    public static Report Hashes(ClusterFacts facts)
+    {
+        var people = facts.Roles.Where(r => r.CanLogin).ToArray();
+        var md5 = people.Where(r => r.PasswordKind == "md5").ToArray();
+        var reasons = new List<Reason>();
+        foreach (var role in people)
+        {
+            var line = facts.Hba.FirstOrDefault(l => l.Type != "local" && l.IsAbout(role.Name));
+            reasons.Add(new($"{Value.User(role.Name)}: {(role.PasswordKind == "none" ? "no password" : role.PasswordKind)}{(line is null ? ", and no line of pg_hba.conf about it but local ones" : $", first line about it from elsewhere: {line.Method}")}",
+                role.PasswordKind == "md5" ? Lotse.Verdict.No : Lotse.Verdict.Yes, null, line is null ? [] : [new Seen(line.Words, $"{line.File}:{line.Line}")]));
+        }
+
+        if (md5.Length > 0)
+        {
+            var encryption = facts.Setting("password_encryption");
+            reasons.Add(new("new passwords are stored as SCRAM", (encryption?.Value ?? (facts.Version >= 14 ? "scram-sha-256" : "md5")) == "scram-sha-256" ? Lotse.Verdict.Yes : Lotse.Verdict.No, "password_encryption; scram-sha-256 by default since 14",
+                new Seen(encryption?.Value ?? "not set", encryption is null ? $"default of {facts.Version}" : $"{encryption.File}:{encryption.Line}")));
+            reasons.Add(new("lines md5 of pg_hba.conf accept both kinds: leave them until nobody has an md5 hash, then write scram-sha-256", Lotse.Verdict.Yes, "src/backend/libpq/auth.c CheckMD5Auth"));
+            reasons.Add(new(@"each one sets the same password again, for example by \password in psql; nobody else has to know it", Lotse.Verdict.Yes, "ALTER ROLE … PASSWORD"));
+        }
+
+        Text verdict = md5.Length == 0 ? "no role has an md5 hash" : $"{md5.Length} of {people.Length} roles that may log in have an md5 hash: {Value.User(string.Join(", ", md5.Take(8).Select(r => r.Name)))}";
+        return new(verdict, [.. reasons], [.. ClusterFindings.ScramLines(facts)], Unknowns(facts)) { Answer = PgJson.Part(FactsAnswer.Of(facts)), Facts = PgJson.Part(facts) };
+    }
+
+    /// <summary>All clusters of a machine.</summary>
+    /// <param name="clusters">Those that were found.</param>
+    /// <param name="today">For the end of their lives.</param>
+    public static Report Machine(IReadOnlyList<ClusterFacts> clusters, DateOnly today) => new(
+        clusters.Count == 0 ? "no PostgreSQL cluster is found" : $"{ClusterFindings.Plural(clusters.Count, "PostgreSQL cluster", "PostgreSQL clusters")}", [],
+        [.. clusters.SelectMany(c => ClusterFindings.Of(c).Concat(ClusterFindings.EndOfLife(c, today) is { } end ? [end] : [])).OrderByDescending(f => f.Severity)],
+        [.. clusters.SelectMany(c => c.IsRunning ? [] : Unknowns(c))])
+    { Answer = PgJson.Part(new ListAnswer([.. clusters.Select(FactsAnswer.Of)])) };
+
     /// <summary>The answer in a line.</summary>
     public static Text Headline(ClusterFacts facts) => facts.Control is { } control
         ? $"{Value.Path(facts.Directory)}: PostgreSQL {facts.Version}, {(facts.IsRunning ? "running" : control.State)}{(facts.Sizes is { } sizes ? $", {Amount.OfKib(sizes.TotalBytes / 1024)}" : "")}"

@@ -3,6 +3,9 @@ namespace Lotse.Postgres;
 /// <summary>Where the configuration of a data directory lies: in it, where the last start named it, or where Debian puts it.</summary>
 internal static class ConfigFiles
 {
+    /// <summary>Settings whose value may name a password: it is never kept.</summary>
+    private static readonly string[] MayHoldSecrets = ["primary_conninfo", "ssl_passphrase_command", "archive_command", "restore_command"];
+
     /// <summary>The facts with settings and pg_hba.conf.</summary>
     public static ClusterFacts Read(Host host, ClusterFacts facts, string? folder, List<string> faults)
     {
@@ -16,7 +19,7 @@ internal static class ConfigFiles
         return facts with
         {
             ConfigFile = config,
-            Settings = settings,
+            Settings = [.. settings.Select(s => MayHoldSecrets.Contains(s.Name) ? s with { Value = "(not kept)" } : s)],
             HbaFile = hba,
             Hba = hba is null ? [] : HostBasedAuthentication.Read(host, hba, facts.Version, faults),
         };

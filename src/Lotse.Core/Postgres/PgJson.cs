@@ -71,13 +71,25 @@ public sealed record FactsAnswer
     };
 }
 
+/// <summary>The answer of <c>lotse pg</c>.</summary>
+/// <param name="Clusters">By directory.</param>
+public sealed record ListAnswer(FactsAnswer[] Clusters);
+
 /// <summary>The JSON forms of this area.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, GenerationMode = JsonSourceGenerationMode.Default, UseStringEnumConverter = true, IgnoreReadOnlyProperties = true)]
 [JsonSerializable(typeof(ClusterFacts))]
 [JsonSerializable(typeof(FactsAnswer))]
+[JsonSerializable(typeof(ListAnswer))]
+[JsonSerializable(typeof(LinkedLibraries))]
+[JsonSerializable(typeof(Circumstances))]
+[JsonSerializable(typeof(PlanFacts))]
 internal sealed partial class PgJson : JsonSerializerContext
 {
     public static JsonPart Part(ClusterFacts facts) => new(facts, static () => Default.ClusterFacts);
+
+    public static JsonPart Part(PlanFacts facts) => new(facts, static () => Default.PlanFacts);
+
+    public static JsonPart Part(ListAnswer answer) => new(answer, static () => Default.ListAnswer);
 
     public static JsonPart Part(FactsAnswer answer) => new(answer, static () => Default.FactsAnswer);
 }

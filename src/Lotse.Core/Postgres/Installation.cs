@@ -1,0 +1,130 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Lotse.Formats;
+
+namespace Lotse.Postgres;
+
+/// <summary>What an installed version has: programs, libraries, extensions, dictionary files, locales, C library.</summary>
+public sealed record Installation
+{
+    /// <summary>Folder of the programs.</summary>
+    public required string Programs { get; init; }
+
+    /// <summary>Major version that postgres --version prints; 0: it did not run.</summary>
+    public int Version { get; init; }
+
+    /// <summary>The line that it printed.</summary>
+    public string Words { get; init; } = "";
+
+    /// <summary>Programs that an upgrade needs and that are not there.</summary>
+    public string[] Missing { get; init; } = [];
+
+    /// <summary>Folder of loadable libraries; null: not found.</summary>
+    public string? LibraryFolder { get; init; }
+
+    /// <summary>Libraries without .so.</summary>
+    public string[] Libraries { get; init; } = [];
+
+    /// <summary>Extensions that have a control file.</summary>
+    public string[] Extensions { get; init; } = [];
+
+    /// <summary>Files of text search; null: the folder was not found.</summary>
+    public string[]? Dictionaries { get; init; }
+
+    /// <summary>The C library that the server uses: <c>glibc 2.36</c>, <c>musl</c>; null: not known.</summary>
+    public string? LibC { get; init; }
+
+    /// <summary>Major version of ICU that the server uses; null: none or not known.</summary>
+    public string? Icu { get; init; }
+
+    /// <summary>Locales that were asked for and that this server cannot use.</summary>
+    public string[] MissingLocales { get; init; } = [];
+
+    /// <summary>What this version says of the old configuration: its lines of complaint; null: not asked.</summary>
+    public string[]? ConfigComplaints { get; init; }
+}
+
+/// <summary>Finds and asks installations.</summary>
+internal static partial class Installations
+{
+    private static readonly TimeSpan Moment = TimeSpan.FromSeconds(20);
+    private static readonly string[] OldNeeds = ["postgres", "pg_ctl", "pg_controldata", "pg_resetwal"];
+    private static readonly string[] NewNeeds = ["postgres", "pg_ctl", "initdb", "pg_upgrade", "pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb", "pg_controldata", "pg_resetwal"];
+
+    /// <summary>Where a version's programs usually lie: Debian, PGDG's RPMs, source; and beside another version that was named.</summary>
+    public static string? Find(Host host, int version, string? beside = null)
+    {
+        var number = version.ToString(CultureInfo.InvariantCulture);
+        var places = new List<string> { $"/usr/lib/postgresql/{number}/bin", $"/usr/pgsql-{number}/bin", $"/usr/local/pgsql-{number}/bin", $"/opt/postgresql/{number}/bin", $"/usr/libexec/postgresql{number}" };
+        if (beside is not null)
+        {
+            places.Add(OtherNumber().Replace(beside, number));
+        }
+
+        return places.Find(p => host.Status($"{p}/postgres").Ok || host.Status($"{p}/initdb").Ok);
+    }
+
+    /// <summary>Looks at an installation.</summary>
+    /// <param name="host">Where.</param>
+    /// <param name="programs">Folder of its programs.</param>
+    /// <param name="isNew">Whether it is upgraded to.</param>
+    public static Installation Read(Host host, string programs, bool isNew)
+    {
+        programs = programs.TrimEnd('/');
+        var ran = host.Run([$"{programs}/postgres", "--version"], Moment);
+        var words = ran.Ok ? ByteText.Decode(ran.Value.Output).Trim() : "";
+        var version = VersionWords().Match(words) is { Success: true } match ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
+        var number = version.ToString(CultureInfo.InvariantCulture);
+        var above = programs[..Math.Max(0, programs.LastIndexOf('/'))];
+        var libraries = Candidates(above, number, "lib").FirstOrDefault(p => host.Status($"{p}/plpgsql.so").Ok);
+        var share = Candidates(above, number, "share").FirstOrDefault(p => host.Status($"{p}/postgres.bki").Ok);
+        var linked = ServerLibraries.Of(host, $"{programs}/postgres");
+        return new()
+        {
+            Programs = programs,
+            Version = version,
+            Words = words,
+            Missing = [.. (isNew ? NewNeeds : OldNeeds).Where(p => !host.Status($"{programs}/{p}").Ok)],
+            LibraryFolder = libraries,
+            Libraries = libraries is not null && host.List(libraries) is { Ok: true } files ? [.. files.Value.Where(f => f.EndsWith(".so", StringComparison.Ordinal)).Select(f => f[..^3])] : [],
+            Extensions = share is not null && host.List($"{share}/extension") is { Ok: true } controls ? [.. controls.Value.Where(f => f.EndsWith(".control", StringComparison.Ordinal)).Select(f => f[..^8])] : [],
+            Dictionaries = share is not null && host.List($"{share}/tsearch_data") is { Ok: true } words2 ? words2.Value : null,
+            LibC = linked.LibC,
+            Icu = linked.Icu,
+        };
+    }
+
+    /// <summary>
+    /// Asks the new server itself, by postgres -C, which prints a setting and ends: which locales it can set, and what it
+    /// says of the old configuration. Nothing is started and nothing written.
+    /// </summary>
+    public static Installation Ask(Host host, Installation installation, ClusterFacts old)
+    {
+        var server = $"{installation.Programs}/postgres";
+        var locales = old.Databases.SelectMany(d => new[] { d.Collate, d.Ctype }).OfType<string>().Where(l => l is not ("C" or "POSIX" or "")).Distinct().Order(StringComparer.Ordinal);
+        var missing = locales.Where(l => host.Run([server, "-C", "lc_messages", "-D", installation.Programs, "-c", "config_file=/dev/null", "-c", $"lc_messages={l}"], Moment) is { Ok: true, Value.ExitCode: not 0 }).ToArray();
+        string[]? complaints = null;
+        if (old.ConfigFile is { } file)
+        {
+            var ran = host.Run([server, "-C", "data_directory", "-D", old.Directory, "-c", $"config_file={file}"], Moment);
+            complaints = ran.Ok ? ran.Value.ExitCode == 0 ? [] : [.. ByteText.Decode(ran.Value.Errors).Split('\n').Where(l => Complaint().IsMatch(l)).Distinct()] : null;
+        }
+
+        return installation with { MissingLocales = missing, ConfigComplaints = complaints };
+    }
+
+    private static string[] Candidates(string above, string number, string kind)
+    {
+        var top = above.EndsWith($"/lib/postgresql/{number}", StringComparison.Ordinal) ? above[..^$"/lib/postgresql/{number}".Length] : above;
+        return [$"{above}/{kind}", $"{above}/{kind}/postgresql", $"{above}/{kind}/postgresql{number}", $"{top}/{kind}/postgresql/{number}", $"{top}/{kind}/postgresql{number}", $"{top}/{kind}/postgresql"];
+    }
+
+    [GeneratedRegex(@"\(PostgreSQL\) (\d+)")]
+    private static partial Regex VersionWords();
+
+    [GeneratedRegex(@"(?<=[/-])\d+(?=/|$)")]
+    private static partial Regex OtherNumber();
+
+    [GeneratedRegex(@"(LOG|FATAL|WARNING|ERROR): .*(unrecognized configuration parameter|invalid value for parameter|outside the valid range|requires|syntax error|cannot be changed)")]
+    private static partial Regex Complaint();
+}

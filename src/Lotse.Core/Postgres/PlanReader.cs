@@ -1,0 +1,66 @@
+namespace Lotse.Postgres;
+
+/// <summary>What somebody asked for.</summary>
+/// <param name="Old">The data directory, absolute.</param>
+/// <param name="To">The major version.</param>
+public sealed record UpgradeWish(string Old, int To)
+{
+    /// <summary>Programs of the old version; null: looked for.</summary>
+    public string? OldPrograms { get; init; }
+
+    /// <summary>Programs of the new version; null: looked for.</summary>
+    public string? NewPrograms { get; init; }
+
+    /// <summary>Where the new cluster shall lie; null: beside the old one.</summary>
+    public string? NewDirectory { get; init; }
+
+    /// <summary>Where the old configuration lies; null: looked for.</summary>
+    public string? ConfigFolder { get; init; }
+
+    /// <summary>How files are brought over; null: the best that keeps a way back.</summary>
+    public TransferMode? Mode { get; init; }
+
+    /// <summary>Where the sockets of the upgrade go.</summary>
+    public string? SocketFolder { get; init; }
+}
+
+/// <summary>Reads all that a plan is made of. Starts no server.</summary>
+internal static class PlanReader
+{
+    /// <summary>Reads both sides and what is around them.</summary>
+    public static Reading<PlanFacts> Read(Host host, UpgradeWish wish)
+    {
+        var old = ClusterReader.Read(host, wish.Old, deep: true, sizes: true, wish.ConfigFolder);
+        if (!old.Ok)
+        {
+            return new(null!, old.Error);
+        }
+
+        var oldPrograms = wish.OldPrograms ?? Installations.Find(host, old.Value.Version, wish.NewPrograms);
+        var newPrograms = wish.NewPrograms ?? Installations.Find(host, wish.To, oldPrograms);
+        var place = wish.NewDirectory ?? Beside(wish.Old, old.Value.Version, wish.To);
+        var existing = ClusterReader.Read(host, place, deep: true, sizes: false);
+        var installation = newPrograms is null ? null : Installations.Read(host, newPrograms, isNew: true);
+        return new(new()
+        {
+            Old = old.Value,
+            To = wish.To,
+            OldInstallation = oldPrograms is null ? null : Installations.Read(host, oldPrograms, isNew: false),
+            NewInstallation = installation is { Version: > 0 } && installation.Version == wish.To ? Installations.Ask(host, installation, old.Value) : installation,
+            NewDirectory = place,
+            Existing = existing.Ok && place != wish.Old ? existing.Value : null,
+            Mode = wish.Mode,
+            SocketFolder = wish.SocketFolder,
+            Around = Circumstances.Read(host, old.Value, place[..Math.Max(1, place.LastIndexOf('/'))]),
+        }, null);
+    }
+
+    /// <summary>Debian's /var/lib/postgresql/13/main becomes /var/lib/postgresql/15/main, an image's 13/docker 18/docker; anything else gets the version behind its name.</summary>
+    internal static string Beside(string old, int from, int to)
+    {
+        var part = $"/{from}/";
+        var whole = old.TrimEnd('/') + "/";
+        var at = whole.LastIndexOf(part, StringComparison.Ordinal);
+        return at >= 0 ? $"{whole[..at]}/{to}/{whole[(at + part.Length)..]}".TrimEnd('/') : $"{old.TrimEnd('/')}-{to}";
+    }
+}

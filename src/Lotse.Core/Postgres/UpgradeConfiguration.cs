@@ -1,0 +1,177 @@
+using System.Text.RegularExpressions;
+
+namespace Lotse.Postgres;
+
+/// <summary>Findings about settings, logins, replication and the order of text.</summary>
+internal static partial class UpgradeFindings
+{
+    private static IEnumerable<Finding?> Configuration(PlanFacts facts)
+    {
+        var old = facts.Old;
+        foreach (var setting in old.Settings)
+        {
+            var removed = VersionTables.Settings.FirstOrDefault(s => s.Name == setting.Name && s.GoneIn > old.Version && s.GoneIn <= facts.To);
+            if (removed is not null)
+            {
+                yield return Note("pg/setting-removed", Severity.Warning, new(setting.Name, ValueKind.Plain), $"{setting.Name} is gone since {removed.GoneIn}: the new server would not start with {Value.Path(setting.File)}", "an unknown name in a configuration file is an error", "src/backend/utils/misc/guc-file.l", $"{setting.Name} = {setting.Value}", $"{setting.File}:{setting.Line}", $"it is left out when the configuration is carried over; instead: {removed.Instead}");
+            }
+        }
+
+        foreach (var complaint in facts.NewInstallation?.ConfigComplaints ?? [])
+        {
+            if (UnknownSetting().Match(complaint) is { Success: true } unknown)
+            {
+                yield return Note("pg/setting-removed", Severity.Warning, new(unknown.Groups[1].Value, ValueKind.Plain), $"the new version does not know {new Value(unknown.Groups[1].Value, ValueKind.Plain)}", "the new server itself was asked: postgres -C", "src/backend/utils/misc/guc-file.l", complaint.Trim(), facts.NewInstallation!.Programs, "it is left out when the configuration is carried over");
+            }
+            else if (LocaleSetting().Match(complaint) is { Success: true } locale)
+            {
+                yield return Note("pg/locale-missing", Severity.Error, new(locale.Groups[2].Value, ValueKind.Plain), $"the new server has not the locale {new Value(locale.Groups[2].Value, ValueKind.Plain)} of {locale.Groups[1].Value}", "the new server itself was asked: postgres -C", "setlocale(3)", complaint.Trim(), facts.NewInstallation!.Programs, "generate it (locale-gen, localedef), or change the setting");
+            }
+            else
+            {
+                yield return Note("pg/setting-invalid", Severity.Warning, new(complaint.Split('"') is [_, var name, ..] ? name : complaint, ValueKind.Plain), "the new version refuses a line of the configuration", "the new server itself was asked: postgres -C", "src/backend/utils/misc/guc.c", complaint.Trim(), facts.NewInstallation!.Programs, "change or remove the line");
+            }
+        }
+
+        foreach (var locale in facts.NewInstallation?.MissingLocales ?? [])
+        {
+            var used = old.Databases.Where(d => d.Collate == locale || d.Ctype == locale).Select(d => d.Name).ToArray();
+            yield return Note("pg/locale-missing", Severity.Error, new(locale, ValueKind.Plain), $"the new server has not the locale {new Value(locale, ValueKind.Plain)}, which {(used.Length == 1 ? "a database" : "databases")} of the old cluster {(used.Length == 1 ? "uses" : "use")}: {new Value(string.Join(", ", used.Take(MostNames)), ValueKind.Plain)}", "the new server itself was asked: postgres -C lc_messages", "setlocale(3); src/backend/utils/init/postinit.c CheckMyDatabase", locale, "pg_database of the old cluster", "generate it (locale-gen, localedef), or take an image that has it");
+        }
+
+        if (facts.NewInstallation is { LibraryFolder: not null } installed)
+        {
+            foreach (var setting in old.Settings.Where(s => s.Name is "shared_preload_libraries" or "session_preload_libraries" or "local_preload_libraries"))
+            {
+                foreach (var library in setting.Value.Split(',').Select(l => l.Trim().Trim('"')).Where(l => l.Length > 0))
+                {
+                    if (Base(library.Replace("$libdir/plugins/", "$libdir/", StringComparison.Ordinal)) is { } file && !installed.Libraries.Contains(file))
+                    {
+                        yield return Note("pg/preload-missing", Severity.Error, new(library, ValueKind.Plain), $"{setting.Name} loads {new Value(library, ValueKind.Plain)}, which the new version has not: it would not start", "a library that is missing stops the server", "src/backend/utils/init/miscinit.c load_libraries", setting.Value, $"{setting.File}:{setting.Line}", "install its package for the new version", "or take it out of the setting before the upgrade");
+                    }
+                }
+            }
+        }
+
+        if (old.BootstrapSuperuser is { } superuser && old.Hba.FirstOrDefault(l => l.Type == "local" && l.IsAbout(superuser) && l.Databases.Any(d => d is "all" or "template1")) is { } line)
+        {
+            if (line.AsksPassword && !facts.Around.HasPassword)
+            {
+                yield return Note("pg/local-md5", Severity.Info, Value.User(superuser), $"{Value.Path(line.File)}:{line.Line} asks {Value.User(superuser)} for a password on the local socket: the upgrade uses a pg_hba.conf of its own", "pg_upgrade has no password to give", "src/interfaces/libpq/fe-auth.c: fe_sendauth: no password supplied", line.Words, $"{line.File}:{line.Line}", "nothing has to be done; by hand: PGPASSFILE, or peer for the time of the upgrade");
+            }
+            else if (line.Method == "peer" && !line.Options.Any(o => o.StartsWith("map=", StringComparison.Ordinal)) && facts.Around.Owner is { Length: > 0 } owner && owner != superuser)
+            {
+                yield return Note("pg/peer-user", Severity.Info, Value.User(superuser), $"{Value.Path(line.File)}:{line.Line} says peer, and the user of the system is {Value.User(owner)}, not {Value.User(superuser)}: the upgrade uses a pg_hba.conf of its own", "peer compares the two names", "src/backend/libpq/auth.c auth_peer", line.Words, $"{line.File}:{line.Line}", "nothing has to be done; by hand: a map in pg_ident.conf");
+            }
+        }
+
+        var md5 = old.Roles.Where(r => r is { CanLogin: true, PasswordKind: "md5" }).ToArray();
+        if (md5.Length > 0 && facts.To >= 14 && facts.To > old.Version)
+        {
+            // Where nobody is asked for a password from elsewhere, nothing changes as long as the file is carried over.
+            var asked = md5.Any(r => old.Hba.Any(l => l.Type != "local" && l.IsAbout(r.Name) && l.AsksPassword));
+            yield return new("pg/md5-logins", asked ? Severity.Warning : Severity.Info, Certainty.Proven, Value.Path(old.HbaFile ?? old.Directory),
+                $"{ClusterFindings.Plural(md5.Length, "login has", "logins have")} an md5 hash and would be refused by a line scram-sha-256, which new installations and images write: {new Value(Names([.. md5.Select(r => r.Name)]), ValueKind.User)}",
+                [.. md5.Take(50).Select(r => LoginReason(old, r))],
+                [new("carry the old pg_hba.conf over, as this plan does: lines md5 accept both kinds, and no password changes"), new("let each one set the same password again while password_encryption is scram-sha-256, and write scram-sha-256 afterwards: lotse pg hash shows who is left"), new("or set new passwords")]);
+        }
+    }
+
+    private static Reason LoginReason(ClusterFacts old, Role role) =>
+        old.Hba.FirstOrDefault(l => l.Type != "local" && l.IsAbout(role.Name)) is { } line
+            ? new($"{Value.User(role.Name)} has an md5 hash; the first line about it says {line.Method}", Verdict.Yes, "src/backend/libpq/crypt.c get_password_type", new Seen(line.Words, $"{line.File}:{line.Line}"))
+            : new($"{Value.User(role.Name)} has an md5 hash; no line of pg_hba.conf lets it in from elsewhere", Verdict.Yes, "src/backend/libpq/crypt.c get_password_type", new Seen("md5", "pg_authid.rolpassword"));
+
+    private static IEnumerable<Finding?> Replication(PlanFacts facts)
+    {
+        var old = facts.Old;
+        if (facts.To <= old.Version)
+        {
+            yield break;
+        }
+
+        var slots = old.Slots.Where(s => s.IsLogical).ToArray();
+        if (slots is [var first, ..] && old.Version < 17)
+        {
+            yield return Note("pg/logical-slot-old", Severity.Warning, new(first.Name, ValueKind.Plain), $"{ClusterFindings.Plural(slots.Length, "logical slot is", "logical slots are")} dropped without a word: {new Value(Names([.. slots.Select(s => s.Name)]), ValueKind.Plain)}", "slots are carried over from 17 on only", "src/bin/pg_upgrade/info.c get_old_cluster_logical_slot_infos", first.Name, $"{old.Directory}/pg_replslot", "stop the consumers first; make the slots anew afterwards, and synchronise what they missed");
+        }
+        else if (slots.Length > 0)
+        {
+            if (old.Setting("wal_level")?.Value != "logical")
+            {
+                yield return Note("pg/logical-slot-new-wal-level", Severity.Error, new(slots[0].Name, ValueKind.Plain), "there are logical slots, and no configuration file says wal_level = logical: the new cluster would be refused", "the new server must be able to hold them", Check + " check_new_cluster_logical_replication_slots", old.Setting("wal_level") is { } said ? $"wal_level = {said.Value}" : "wal_level is not set in a file", old.ConfigFile ?? old.Directory, "wal_level = logical in postgresql.conf, before the upgrade");
+            }
+            else if (facts.Existing is { } existing && existing.Setting("wal_level")?.Value != "logical")
+            {
+                yield return Note("pg/logical-slot-new-wal-level", Severity.Error, new(slots[0].Name, ValueKind.Plain), $"there are logical slots, and {Value.Path(existing.Directory)} has not wal_level = logical", "the new server must be able to hold them", Check + " check_new_cluster_logical_replication_slots", "wal_level is not logical", existing.ConfigFile ?? existing.Directory, "wal_level = logical in its postgresql.conf");
+            }
+            else
+            {
+                yield return Note("pg/logical-slot-new-wal-level", Severity.Info, new(slots[0].Name, ValueKind.Plain), "there are logical slots: the new cluster is given wal_level = logical before pg_upgrade", "a cluster made by initdb has replica", Check + " check_new_cluster_logical_replication_slots", "wal_level = logical", old.Setting("wal_level")!.File, "nothing has to be done");
+            }
+
+            foreach (var slot in slots.Where(s => s.IsInvalid || (old.Control is { IsShutDown: true } control && s.ConfirmedFlush < control.Checkpoint)))
+            {
+                yield return Note("pg/logical-slot-unconsumed", slot.IsInvalid ? Severity.Error : Severity.Warning, new(slot.Name, ValueKind.Plain), slot.IsInvalid ? (Text)$"the logical slot {new Value(slot.Name, ValueKind.Plain)} is invalid" : $"the logical slot {new Value(slot.Name, ValueKind.Plain)} has confirmed less than was written: pg_upgrade refuses it when a change lies between",
+                    "everything up to the shutdown must be consumed", Check + " check_old_cluster_for_valid_slots", $"confirmed {PgControl.Lsn(slot.ConfirmedFlush)}, checkpoint {PgControl.Lsn(old.Control?.Checkpoint ?? 0)}", $"{old.Directory}/pg_replslot/{slot.Name}/state", "start the old server and let the consumer catch up before it is stopped; or drop the slot") with
+                { Certainty = slot.IsInvalid ? Certainty.Proven : Certainty.Inferred };
+            }
+        }
+
+        if (old.Subscriptions is [var subscription, ..])
+        {
+            yield return Note("pg/subscription", Severity.Warning, new(subscription, ValueKind.Plain), $"{ClusterFindings.Plural(old.Subscriptions.Length, "subscription", "subscriptions")}: {new Value(Names(old.Subscriptions), ValueKind.Plain)}; {(old.Version < 17 ? "which rows have arrived is not carried over, and they come up disabled" : "the publisher must keep its slots meanwhile")}", old.Version < 17 ? "before 17 only the definition is dumped" : "since 17 the state is carried over", "src/bin/pg_dump/pg_dump.c dumpSubscription", subscription, "pg_subscription", "afterwards: ALTER SUBSCRIPTION … ENABLE, and REFRESH PUBLICATION WITH (copy_data = false) once the tables are known to be equal");
+        }
+    }
+
+    private static IEnumerable<Finding?> Order(PlanFacts facts)
+    {
+        if (facts.To <= facts.Old.Version)
+        {
+            yield break;
+        }
+
+        foreach (var database in facts.Old.Databases.Where(d => d.Objects is { OrderedIndexes.Length: > 0 }))
+        {
+            var moved = MovedIndexes(facts, database);
+            if (moved.Indexes.Length > 0)
+            {
+                yield return new("pg/collation-order", Severity.Warning, moved.Proven ? Certainty.Proven : Certainty.Inferred, new(database.Name, ValueKind.Plain),
+                    $"in database {new Value(database.Name, ValueKind.Plain)} the order of text may change with the library: {ClusterFindings.Plural(moved.Indexes.Length, "index is", "indexes are")} to be rebuilt, {new Value(Names(moved.Indexes), ValueKind.Plain)}",
+                    [new("the old and the new server order text by the same library", Verdict.No, "strcoll(3); PostgreSQL manual, collation versions", new Seen(moved.Was, "the old server or pg_database.datcollversion"), new Seen(moved.Now, facts.NewInstallation?.Programs ?? "the new server")),
+                     new(database.CollationVersion is null ? "the old version recorded no collation version: pg_upgrade would say nothing" : "pg_upgrade goes on with a warning", Verdict.Yes, "src/backend/utils/init/postinit.c")],
+                    [new("after the upgrade: REINDEX of these indexes, then ALTER DATABASE … REFRESH COLLATION VERSION, in this order; the plan does both"), new("look for doubles in unique keys before: REINDEX refuses them")]);
+            }
+        }
+    }
+
+    /// <summary>The indexes of a database whose order may be another under the new libraries.</summary>
+    internal static (string[] Indexes, string Was, string Now, bool Proven) MovedIndexes(PlanFacts facts, Database database)
+    {
+        var (was, now) = (facts.OldInstallation?.LibC, facts.NewInstallation?.LibC);
+        var recorded = database.Provider == "c" && database.CollationVersion is { } version ? $"glibc {version}" : null;
+        if (recorded is not null && was != "musl")
+        {
+            was = recorded;
+        }
+
+        bool libcMoved = was is not null && now is not null && was != now;
+        bool icuMoved = facts.OldInstallation?.Icu is { } icu && facts.NewInstallation?.Icu is { } other && icu != other;
+        var moved = (database.Objects?.OrderedIndexes ?? []).Where(i => i.Provider switch
+        {
+            "i" => icuMoved,
+            "d" => database.Provider == "i" ? icuMoved : database.Provider == "c" && libcMoved && HasOrder(database.Collate),
+            _ => libcMoved && HasOrder(i.Locale),
+        }).Select(i => i.Index).ToArray();
+        return (moved, was ?? $"ICU {facts.OldInstallation?.Icu}", now ?? $"ICU {facts.NewInstallation?.Icu}", was == "musl" != (now == "musl"));
+    }
+
+    /// <summary>C, POSIX and C.UTF-8 order by code points everywhere (pg_locale.c get_collation_actual_version).</summary>
+    private static bool HasOrder(string? locale) => locale is not (null or "C" or "POSIX") && !locale.StartsWith("C.", StringComparison.OrdinalIgnoreCase);
+
+    [GeneratedRegex(@"unrecognized configuration parameter ""([^""]+)""")]
+    private static partial Regex UnknownSetting();
+
+    [GeneratedRegex(@"invalid value for parameter ""(lc_\w+)"": ""([^""]*)""")]
+    private static partial Regex LocaleSetting();
+}
