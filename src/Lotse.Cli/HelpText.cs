@@ -71,7 +71,7 @@ internal static class HelpText
         ("0", "nothing to do, or proved"),
         ("1", "a finding at or above --fail-on, or a failed proof"),
         ("2", "the command line was not understood"),
-        ("3", "could not be known or done: rights, a file, the network; nothing was changed"),
+        ("3", "could not be known or done: rights, a file, the network"),
         ("4", "the plan is stale, or another change is under way; nothing was changed"),
         ("5", "a change or its proof failed; everything was put back"),
         ("6", "a change failed and could not be put back; the message says what to do"),

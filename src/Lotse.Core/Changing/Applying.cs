@@ -186,16 +186,18 @@ public static class Applying
             return new(entry.Id, Outcome.Unconfirmed, $"applied; undone in {within.TotalSeconds} seconds unless you run: lotse confirm", [], proof);
         }
 
+        Text applied = proof is null ? "applied" : $"applied and proved: {proof.Verdict}";
         try
         {
             journal.Settle();
-            Journal.Prune(Clock.Now);
         }
-        catch (ChangeFailedException)
+        catch (ChangeFailedException e)
         {
-            // The log says that it is finished; the next start takes the mark away.
+            // The log says that it is finished, so the next start only takes the mark away. But a disk that refuses that is failing.
+            return new(entry.Id, Outcome.NotPutBack, $"{applied}; but the journal could not be closed", [e.Message, "the change stands; look at the disk, then run lotse log"], proof);
         }
 
-        return new(entry.Id, Outcome.Done, proof is null ? "applied" : $"applied and proved: {proof.Verdict}", [], proof);
+        Journal.Prune(Clock.Now);
+        return new(entry.Id, Outcome.Done, applied, [], proof);
     }
 }

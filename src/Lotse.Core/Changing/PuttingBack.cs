@@ -35,13 +35,6 @@ internal static class PuttingBack
             }
         }
 
-        if (failed.Count > 0)
-        {
-            entry.TryLog($"stuck {ByteText.Escape(string.Join("; ", failed))}");
-            return new(entry.Id, Outcome.NotPutBack, $"the change {entry.Id} could not be put back",
-                [.. failed, $"the bytes before are in {Value.Path($"{Journal.Place}/journal/{entry.Id}")}", $"lotse undo {entry.Id} tries again, with --force over what somebody changed since; lotse confirm {entry.Id} keeps everything as it is"]);
-        }
-
         foreach (var step in own)
         {
             try
@@ -52,6 +45,13 @@ internal static class PuttingBack
             {
                 // A folder's time is no content.
             }
+        }
+
+        if (failed.Count > 0)
+        {
+            entry.TryLog($"stuck {ByteText.Escape(string.Join("; ", failed))}");
+            return new(entry.Id, Outcome.NotPutBack, $"the change {entry.Id} could not be put back",
+                [.. failed, $"the bytes before are in {Value.Path($"{Journal.Place}/journal/{entry.Id}")}", $"lotse undo {entry.Id} tries again, with --force over what somebody changed since; lotse confirm {entry.Id} keeps everything as it is"]);
         }
 
         entry.TryLog(because is null ? "undone" : "put-back");
