@@ -40,6 +40,9 @@ internal sealed record Option(string Name, Takes Takes, string Metavar, string H
 
     /// <summary>The value may be left out: <c>--watch</c> or <c>--watch=5</c>, <c>--watch 5</c> when a number follows.</summary>
     public bool ValueIsOptional { get; init; }
+
+    /// <summary>May be given more than once; <see cref="Invocation.All"/> has every value.</summary>
+    public bool Repeats { get; init; }
 }
 
 /// <summary>A positional argument.</summary>

@@ -38,6 +38,9 @@ internal sealed class Invocation(Command command, Dictionary<string, string> opt
     /// <summary>An option's value, or null.</summary>
     public string? this[string option] => options.GetValueOrDefault(option);
 
+    /// <summary>Every value of an option that may be given more than once, in order.</summary>
+    public string[] All(string option) => options.TryGetValue(option, out var values) ? values.Split('\0') : [];
+
     /// <summary>A number that the parser has checked.</summary>
     public int? Number(string option) => options.TryGetValue(option, out var value) ? int.Parse(value, CultureInfo.InvariantCulture) : null;
 

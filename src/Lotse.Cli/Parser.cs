@@ -45,7 +45,10 @@ internal static class Parser
             var equals = word.IndexOf('=', StringComparison.Ordinal);
             var name = equals < 0 ? word : word[..equals];
             var option = command.AllOptions.FirstOrDefault(o => o.Name == name) ?? throw UnknownOption(command, name);
-            options[name] = ValueOf(option, equals < 0 ? null : word[(equals + 1)..], rest, ref i);
+            var value = ValueOf(option, equals < 0 ? null : word[(equals + 1)..], rest, ref i);
+
+            // No argument of a program can hold NUL, so it can stand between values.
+            options[name] = option.Repeats && options.TryGetValue(name, out var before) ? $"{before}\0{value}" : value;
         }
 
         if (!options.ContainsKey("--help"))

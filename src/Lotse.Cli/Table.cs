@@ -13,6 +13,7 @@ internal static class Table
         .. AddressCommands.All,
         .. ExitsCommands.All,
         .. PgCommands.All,
+        .. SshCommands.All,
         .. ChangeCommands.All,
         EditCommand.Edit,
         General.Why,

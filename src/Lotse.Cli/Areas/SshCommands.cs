@@ -1,0 +1,11 @@
+namespace Lotse.Cli.Areas;
+
+/// <summary>The verbs of <c>lotse ssh</c>.</summary>
+internal static class SshCommands
+{
+    public static readonly Command[] All =
+    [
+        SshWhy.Command,
+        SshPredict.Command,
+    ];
+}

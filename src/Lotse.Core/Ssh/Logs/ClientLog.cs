@@ -1,0 +1,141 @@
+namespace Lotse.Ssh.Logs;
+
+/// <summary>How far the connection got that a log tells of.</summary>
+public enum LogStage
+{
+    /// <summary>Nothing was tried: configuration, or the log says nothing.</summary>
+    Start,
+
+    /// <summary>The TCP connection, or the proxy in its place.</summary>
+    Connecting,
+
+    /// <summary>Waiting for the other side's identification.</summary>
+    Banner,
+
+    /// <summary>Key exchange.</summary>
+    KeyExchange,
+
+    /// <summary>The reply to the key exchange was waited for.</summary>
+    KeyExchangeReply,
+
+    /// <summary>Authentication.</summary>
+    Authentication,
+
+    /// <summary>Logged in.</summary>
+    Session,
+}
+
+/// <summary>A problem with a file that the client wanted to use: a private key, a public key.</summary>
+/// <param name="Path">The file.</param>
+/// <param name="Words">What OpenSSH said.</param>
+/// <param name="Line">Where.</param>
+public sealed record FileTrouble(string Path, string Words, LogLine Line);
+
+/// <summary>One side's KEXINIT as -vv prints it.</summary>
+/// <param name="Kex">Key exchange.</param>
+/// <param name="HostKeys">Host key algorithms.</param>
+/// <param name="Ciphers">Client to server.</param>
+/// <param name="Macs">Client to server.</param>
+public sealed record KexInit(string[] Kex, string[] HostKeys, string[] Ciphers, string[] Macs);
+
+/// <summary>What the log of an OpenSSH client says, from 7.5 to 10.6, with -v, -vv, -vvv or without. Facts only; what they mean is <see cref="LogDiagnosis"/>'s.</summary>
+public sealed record ClientLog
+{
+    /// <summary>The client's version; null without -v.</summary>
+    public SshVersion? Client { get; init; }
+
+    /// <summary>0 without -v, else the highest debug level seen.</summary>
+    public int Verbosity { get; init; }
+
+    /// <summary>How far it got.</summary>
+    public LogStage Stage { get; init; }
+
+    /// <summary>The server's software version as its banner says.</summary>
+    public string? Server { get; init; }
+
+    /// <summary>server-sig-algs of EXT_INFO; null: none was sent, or the log has no -v.</summary>
+    public string[]? ServerSigAlgs { get; init; }
+
+    /// <summary>What the client proposed, with -vv.</summary>
+    public KexInit? Ours { get; init; }
+
+    /// <summary>What the server proposed, with -vv.</summary>
+    public KexInit? Theirs { get; init; }
+
+    /// <summary>Every key, in order.</summary>
+    public KeyAttempt[] Keys { get; init; } = [];
+
+    /// <summary>Lines that tell which private keys were tried that had no public half to offer.</summary>
+    public LogLine[] Tried { get; init; } = [];
+
+    /// <summary>Files that could not be used.</summary>
+    public FileTrouble[] Troubles { get; init; } = [];
+
+    /// <summary>Methods that the server last named.</summary>
+    public string[]? Methods { get; init; }
+
+    /// <summary>Whether the server ever named publickey among its methods; null: it named none.</summary>
+    public bool? OffersPublicKey { get; init; }
+
+    /// <summary>Whether the client came to try public keys.</summary>
+    public bool TriedPublicKeys { get; init; }
+
+    /// <summary>The login succeeded.</summary>
+    public LogLine? Authenticated { get; init; }
+
+    /// <summary>One factor was enough for the server only in part.</summary>
+    public LogLine? Partial { get; init; }
+
+    /// <summary>The host as the client calls it.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>The user that was asked for.</summary>
+    public string? User { get; init; }
+
+    /// <summary>Whether a ProxyCommand or ProxyJump stands between.</summary>
+    public bool Proxied { get; init; }
+
+    /// <summary>The command that was sent.</summary>
+    public string? Command { get; init; }
+
+    /// <summary>The exit status of the session.</summary>
+    public LogLine? ExitStatus { get; init; }
+
+    /// <summary>Lines that may decide, in the order of the log: errors, and what servers say before they hang up.</summary>
+    public LogLine[] Notable { get; init; } = [];
+
+    /// <summary>The last line that is not empty.</summary>
+    public LogLine? Last { get; init; }
+
+    /// <summary>Lines in which configuration files were read; more than the system's own.</summary>
+    public LogLine[] Configuration { get; init; } = [];
+
+    /// <summary>The first notable line that holds the words.</summary>
+    public LogLine? Find(params ReadOnlySpan<string> words)
+    {
+        foreach (var line in Notable)
+        {
+            foreach (var word in words)
+            {
+                if (line.Text.Contains(word, StringComparison.OrdinalIgnoreCase))
+                {
+                    return line;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Reads a log. Never fails: what it does not know it keeps as notable.</summary>
+    public static ClientLog Read(string log)
+    {
+        var reader = new ClientLogReader();
+        foreach (var line in LogLines.Of(log))
+        {
+            reader.Take(line);
+        }
+
+        return reader.Result;
+    }
+}

@@ -1,0 +1,49 @@
+namespace Lotse.Ssh.Logs;
+
+/// <summary>What a log of ssh means. Pure.</summary>
+public static class LogDiagnosis
+{
+    /// <summary>The root cause, or the class of causes that a client cannot tell apart.</summary>
+    /// <param name="log">The client's log.</param>
+    /// <param name="server">The server's log of the same login, if there is one.</param>
+    public static Conclusion Of(ClientLog log, string? server = null)
+    {
+        var client = OfClient(log);
+        if (server is null || client.Cause == Conclusion.Worked)
+        {
+            return client;
+        }
+
+        var told = ServerLog.Read(server, log);
+        if (told is not null && Outweighs(told, client))
+        {
+            return told;
+        }
+
+        // Its silence excludes what it would have said.
+        return client.Cause == CauseCatalogue.ServerRefusedKey && ServerLog.SpeaksAtInfo(server)
+            ? client with { Others = [.. client.Alternatives.Intersect(ServerLog.SilentAtInfo)] }
+            : client;
+    }
+
+    private static Conclusion OfClient(ClientLog log)
+    {
+        if (log.Authenticated is { } authenticated && !(log.Partial is not null && log.Find("Permission denied (") is not null))
+        {
+            return SessionRules.Of(log) ?? new Conclusion(Conclusion.Worked, Certainty.Proven, $"the login worked: {authenticated.Text}", null, authenticated);
+        }
+
+        return ConnectionRules.Of(log) is { } ended && !(log.Stage >= LogStage.Authentication && ended.Cause == "closed-during-handshake") ? ended
+            : AuthenticationRules.Of(log) ?? SessionRules.Of(log) ?? Nothing(log);
+    }
+
+    /// <summary>What the server says is the truth where the client can only guess, or sees the other end of the same thing.</summary>
+    private static bool Outweighs(Conclusion told, Conclusion client) =>
+        client.Cause is null || CauseCatalogue.IsClass(client.Cause) || client.Certainty == Certainty.Inferred || client.Alternatives.Length > 1 || (client.Cause == "closed-before-banner" && told.Cause == "source-penalty")
+        || (client.Cause == "closed-before-banner" && client.Others.Length > 0 && told.Cause == "closed-before-banner");
+
+    private static Conclusion Nothing(ClientLog log) => log.Last is null
+        ? new(null, Certainty.Inferred, "the log is empty: ssh prints nothing when a login works, and nothing before it times out", null)
+        : log.Verbosity == 0 ? new(null, Certainty.Inferred, "no line of the log tells of a failed login", null, log.Last)
+        : new(null, Certainty.Inferred, $"the log ends without a result after \"{log.Last.Text}\"", null, log.Last);
+}

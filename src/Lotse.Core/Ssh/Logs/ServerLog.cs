@@ -1,0 +1,133 @@
+namespace Lotse.Ssh.Logs;
+
+/// <summary>What a server's log says about a refused login: sshd at LogLevel INFO and more, and Dropbear with -E or syslog.</summary>
+public static class ServerLog
+{
+    private const string Sshd = "OpenSSH auth.c, auth2-pubkey.c, auth2-pubkeyfile.c";
+    private const string Dropbear = "Dropbear svr-auth.c, svr-authpubkey.c";
+
+    /// <summary>Words that decide, what they prove and which fix they single out. The first that fits a line counts; of several lines the last.</summary>
+    private static readonly (string Words, string Cause, string? Fix, string Rule)[] Table =
+    [
+        ("bad ownership or modes for directory", "server-file-modes", null, "sshd_config(5) StrictModes"),
+        ("bad ownership or modes for file", "server-file-modes", "chmod_authorized_keys", "sshd_config(5) StrictModes"),
+        ("must be owned by user or root, and not writable by", "server-file-modes", null, Dropbear),
+        ("not allowed because account is locked", "account-locked", null, Sshd),
+        ("not allowed because shell", "shell-missing", null, Sshd),
+        ("has invalid shell", "shell-missing", "etc_shells", Dropbear),
+        ("not allowed because", "user-not-allowed", null, Sshd),
+        ("not listed in AllowUsers", "user-not-allowed", null, Sshd),
+        ("ROOT LOGIN REFUSED", "root-login-off", "permit_root_prohibit-password", Sshd),
+        ("root login rejected", "root-login-off", "dropbear_without_-w", Dropbear),
+        ("root login has been disabled", "root-login-off", "dropbear_without_-w", Dropbear),
+        ("Login attempt for nonexistent user", "wrong-user", null, Dropbear),
+        ("Invalid user ", "wrong-user", null, Sshd),
+        ("User account has expired", "account-expired", null, Sshd),
+        ("has expired (account expired)", "account-expired", null, "pam_unix(8)"),
+        ("Account ", "account-expired", null, Sshd),
+        ("correct key but not from a permitted host", "from-restriction", null, Sshd),
+        ("not permitted to use this key for login", "from-restriction", null, Sshd),
+        ("refusing RSA key", "rsa-too-small-server", null, "sshd_config(5) RequiredRSASize"),
+        ("Invalid key length", "rsa-too-small-server", null, "sshd_config(5) RequiredRSASize"),
+        ("Certificate invalid: expired", "cert-expired", null, Sshd),
+        ("Certificate invalid: not yet valid", "cert-expired", null, Sshd),
+        ("Certificate invalid: name is not a listed principal", "cert-wrong-principal", null, Sshd),
+        ("Certificate lacks principal", "cert-wrong-principal", null, Sshd),
+        ("certificate signature algorithm", "cert-signed-sha1", null, "sshd_config(5) CASignatureAlgorithms"),
+        ("CASignatureAlgorithms", "cert-signed-sha1", null, "sshd_config(5) CASignatureAlgorithms"),
+        ("maximum authentication attempts exceeded", "too-many-keys", null, "sshd_config(5) MaxAuthTries"),
+        ("Too many authentication failures", "too-many-keys", null, "sshd_config(5) MaxAuthTries"),
+        ("Max auth tries reached", "too-many-keys", null, Dropbear),
+        ("attempt with unknown algo", "server-lacks-key-type", null, Dropbear),
+        ("past MaxStartups", "closed-before-banner", "maxstartups", "sshd_config(5) MaxStartups"),
+        ("MaxStartups throttling", "closed-before-banner", "maxstartups", "sshd_config(5) MaxStartups"),
+        ("penalty: ", "source-penalty", null, "sshd_config(5) PerSourcePenalties"),
+        ("PerSourcePenalties", "source-penalty", null, "sshd_config(5) PerSourcePenalties"),
+        ("refused connect from", "closed-before-banner", "hosts_deny", "hosts_access(5)"),
+        ("Partial publickey for", "second-factor-needed", null, Sshd),
+        ("Bad public key options", "authorized-keys-bad-options", null, "Dropbear svr-authpubkeyoptions.c"),
+        ("Bad public key option", "authorized-keys-bad-options", null, "Dropbear svr-authpubkeyoptions.c"),
+        ("bad key options", "authorized-keys-bad-options", null, Sshd),
+        ("bad options string", "authorized-keys-bad-options", null, Sshd),
+        ("Could not open authorized keys", "authorized-keys-missing", null, Sshd),
+        ("Could not open user", "authorized-keys-missing", null, Sshd),
+        ("entry expired at", "key-expired", null, Sshd),
+        ("expired key", "key-expired", null, Sshd),
+        ("no matching key exchange method found", "kex-none", null, "RFC 4253 section 7.1"),
+        ("No matching algo kex", "kex-none", null, Dropbear),
+        ("no matching host key type found", "hostkey-none", null, "RFC 4253 section 7.1"),
+        ("No matching algo hostkey", "hostkey-none", null, Dropbear),
+        ("no matching cipher found", "cipher-none", null, "RFC 4253 section 7.1"),
+        ("No matching algo enc", "cipher-none", null, Dropbear),
+        ("no matching MAC found", "mac-none", null, "RFC 4253 section 7.1"),
+        ("No matching algo mac", "mac-none", null, Dropbear),
+        ("No supported authentication methods available", "pubkey-off-on-server", null, Sshd),
+    ];
+
+    /// <summary>What the log proves; null when it is silent: at LogLevel INFO it never tells that a key is not installed.</summary>
+    /// <param name="log">The text.</param>
+    /// <param name="client">What the client says, for lines that mean two things.</param>
+    public static Conclusion? Read(string log, ClientLog client)
+    {
+        Conclusion? last = null;
+        foreach (var line in LogLines.Of(log))
+        {
+            if (line.Text.Contains("Accepted ", StringComparison.Ordinal) && line.Text.Contains(" for ", StringComparison.Ordinal))
+            {
+                // A later success ends what went before it.
+                last = null;
+            }
+            else if (Policy(line, client) is { } policy)
+            {
+                last = policy;
+            }
+            else if (Array.Find(Table, t => line.Text.Contains(t.Words, StringComparison.OrdinalIgnoreCase) && Fits(t.Words, line.Text)) is { Cause: { } cause } row)
+            {
+                // sshd asks for the account's date first, and a locked one is told of an expired one as well.
+                last = cause == "account-locked" && last?.Cause == "account-expired" ? last
+                    : Conclusion.Proven(cause, $"the server's log says: {line.Text}", row.Rule, line) with { ByServer = true, Fixes = Single(row.Cause, row.Fix, line.Text) };
+            }
+        }
+
+        return last;
+    }
+
+    private static bool Fits(string words, string line) => words switch
+    {
+        "Account " => line.Contains("has expired", StringComparison.Ordinal),
+
+        // "Connection closed by invalid user" is also said of users who exist and are not allowed.
+        "Invalid user " => !line.Contains("by invalid user", StringComparison.Ordinal) && !line.Contains("from invalid user", StringComparison.Ordinal) && !line.Contains("for invalid user", StringComparison.Ordinal) && !line.Contains("authenticating invalid user", StringComparison.Ordinal),
+        _ => true,
+    };
+
+    /// <summary><c>key type X not in PubkeyAcceptedAlgorithms</c>: a policy of the server, unless the client was forced to the old name.</summary>
+    private static Conclusion? Policy(LogLine line, ClientLog client)
+    {
+        var text = line.Text;
+        if (!text.Contains("not in PubkeyAccepted", StringComparison.Ordinal) && !text.Contains("not in PubkeyAcceptedKeyTypes", StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        // A client since 7.2 signs RSA with SHA-2 wherever server-sig-algs names it; one that still comes with ssh-rsa was told to.
+        var forced = (text.Contains(" ssh-rsa not in", StringComparison.Ordinal) || text.Contains(" ssh-rsa-cert-v01@openssh.com not in", StringComparison.Ordinal))
+            && (client.ServerSigAlgs is null ? client.Client is not { } version || version >= new SshVersion(7, 2) : client.ServerSigAlgs.Any(a => a.StartsWith("rsa-sha2-", StringComparison.Ordinal)));
+        return Conclusion.Proven(forced ? "sig-sha1-forced-by-client" : "server-policy-key-type", $"the server's log says: {text}", "sshd_config(5) PubkeyAcceptedAlgorithms", line) with { ByServer = true };
+    }
+
+    private static string[] Single(string cause, string? fix, string line) => fix is not null ? [fix]
+        : cause != "server-file-modes" ? []
+        : line.Contains("/.ssh", StringComparison.Ordinal) && !line.Contains("authorized_keys", StringComparison.Ordinal) ? ["chmod_ssh_dir"]
+        : line.Contains("authorized_keys", StringComparison.Ordinal) ? ["chmod_authorized_keys", "chown_authorized_keys"] : ["chmod_home", "chmod_ssh_dir"];
+
+    /// <summary>Whether sshd logged at INFO at least: then causes that it would have named there did not happen.</summary>
+    public static bool SpeaksAtInfo(string log) =>
+        log.Contains("Connection closed by authenticating user", StringComparison.Ordinal) || log.Contains("Connection reset by authenticating user", StringComparison.Ordinal) || log.Contains("Disconnected from authenticating user", StringComparison.Ordinal);
+
+    /// <summary>Causes of which sshd is silent at INFO (auth2-pubkeyfile.c logs them as debug, or not at all).</summary>
+    public static readonly string[] SilentAtInfo =
+    [
+        "key-not-authorized", "authorized-keys-missing", "authorized-keys-elsewhere", "authorized-keys-broken-line", "authorized-keys-bad-options", "key-expired", "config-first-wins", "sig-sha1-forced-by-client", "server-policy-key-type",
+    ];
+}
