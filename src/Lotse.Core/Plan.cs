@@ -111,9 +111,10 @@ public sealed record Plan(
             var where = e.LineNumber is { } line ? $":{line + 1}" : "";
             return Refused(name + where, e.Path is { Length: > 1 } path ? $"something is wrong at {ByteText.Escape(path[2..])}" : "it is not JSON");
         }
-        catch (InvalidOperationException)
+        catch (Exception e) when (e is InvalidOperationException or NotSupportedException)
         {
-            return Refused(name, "it is not JSON");
+            // A number where a string must be, a change without its kind.
+            return Refused(name, "it is not in the form of a plan");
         }
     }
 
@@ -142,7 +143,7 @@ public sealed record Plan(
                 EditFile e when LineFault(e.Hunks) => "the lines of an edit are out of order",
                 CreateFile { Mode: < 0 or > 0xfff } or SetAttributes { Mode: < 0 or > 0xfff } => "a mode is out of range",
                 BringPagesIn { Pid: < 1 } => "a process id is out of range",
-                { Checked: { } check } when check is [] or [""] || !check.Skip(1).Any(w => w.Contains(Change.Candidate, StringComparison.Ordinal)) => $"a check has no {Change.Candidate} for the file",
+                { Checked: { } check } when check is not [{ Length: > 0 }, ..] || !check.Skip(1).Any(w => w.Contains(Change.Candidate, StringComparison.Ordinal)) => $"a check has no {Change.Candidate} for the file",
                 _ => null,
             } is { } fault)
             {

@@ -121,6 +121,15 @@ internal sealed class UnitStep(int number, TellUnit change, Host host) : Step(nu
         {
             ProgramStep.Run(host, ["systemctl", "daemon-reload"], Seconds);
         }
+        else if (was == "active" && entry.MomentOf("begin")?.Boot != Clock.SinceBoot().Boot)
+        {
+            // The machine was started anew. What has not come up yet will with the files as they are now; the rest is told
+            // without waiting, for this may run while systemd still waits for us.
+            if (Active() is "active" or "failed")
+            {
+                ProgramStep.Run(host, ["systemctl", "--no-block", "restart", "--", change.Unit], Seconds);
+            }
+        }
         else if (was == "active")
         {
             // One that died of the change has to be started, not reloaded.

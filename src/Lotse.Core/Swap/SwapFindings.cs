@@ -97,7 +97,20 @@ internal static class SwapFindings
                 new($"{name} {Amount.OfKib(limit)} was reached {events} times", Verdict.Yes, "Documentation/admin-guide/cgroup-v2.rst memory.events", new Seen($"{events}", $"{group.Folder}/{(group.Version == 2 ? "memory.events.local" : "memory.failcnt")}"), new Seen(Amount.OfKib(limit), $"{group.Folder}/{name}")),
                 new("the machine has memory to spare", Verdict.Yes, "proc_meminfo(5) MemAvailable, at least a quarter and twice what is in swap", facts.Memory.Seen("MemAvailable", " kB")),
             ],
-            [new($"raise the limit if it was not meant to bite; leave it if it was", "lotse", "swap", "why", group.Path)]);
+            [new($"raise the limit if it was not meant to bite; leave it if it was", Raise(group, name))]);
+    }
+
+    /// <summary>The plan that gives a unit all it has now with a quarter more; for what is no unit, the reasons.</summary>
+    private static string[] Raise(MemoryGroup group, string limit)
+    {
+        if (limit != "memory.high" || group.Version != 2 || ControlGroups.UnitOf(group.Path) is not { } unit || group.Name != unit || UnitFiles.SectionOf(unit) is null)
+        {
+            return ["lotse", "swap", "why", group.Path];
+        }
+
+        const long step = 64 << 10;
+        var wanted = (group.CurrentKib + group.SwapKib) * 5 / 4;
+        return ["lotse", "swap", "plan", "--unit", unit, "--high", LimitUnit.Words((wanted + step - 1) / step * step * 1024)];
     }
 
     private static Finding? HiddenInTmpfs(SwapFacts facts)
@@ -162,6 +175,6 @@ internal static class SwapFindings
                 new("twice as much memory is available", Verdict.Yes, "proc_meminfo(5) MemAvailable", facts.Memory.Seen("MemAvailable", " kB")),
                 new($"no page moved in {a.Seconds:0.#} s", Verdict.Yes, "pswpin, pswpout of /proc/vmstat", a.After.Seen("pswpin"), a.After.Seen("pswpout")),
             ],
-            [new("leave it: these pages come back when they are wanted"), new("or bring all of it back at once, where swapoff fits", "swapoff", "-a")]);
+            [new("leave it: these pages come back when they are wanted"), new("or bring a swap area back at once, where it fits", "lotse", "swap", "plan", "--empty")]);
     }
 }
