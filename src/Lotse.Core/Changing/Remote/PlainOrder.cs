@@ -10,9 +10,10 @@ namespace Lotse.Changing.Remote;
 /// with what it sees. The bytes of new files are worked out here, so that nothing is edited there.
 /// </summary>
 /// <param name="Steps">A line a step: kind, number, fields.</param>
+/// <param name="Checks">A line a step whose file some program checks: number and argument vector.</param>
 /// <param name="Folders">A line a folder whose time is kept: number and path.</param>
 /// <param name="After">The bytes of the files that steps leave, by step.</param>
-internal sealed record PlainOrder(string Steps, string Folders, IReadOnlyDictionary<int, byte[]> After)
+internal sealed record PlainOrder(string Steps, string Checks, string Folders, IReadOnlyDictionary<int, byte[]> After)
 {
     /// <summary>Looks at what a plan changes, and refuses what could not be done or taken back. Changes nothing.</summary>
     /// <exception cref="ChangeFailedException">Says what stands in the way.</exception>
@@ -58,7 +59,8 @@ internal sealed record PlainOrder(string Steps, string Folders, IReadOnlyDiction
             steps.Append(line).Append('\n');
         }
 
-        return new(steps.ToString(), string.Concat(folders.Distinct().Select((f, i) => $"{i} {Word(f)}\n")), after);
+        var checks = plan.Changes.Select((c, i) => c.Checked is { } check ? $"{i}{string.Concat(check.Select(w => " " + Word(w)))}\n" : "");
+        return new(steps.ToString(), string.Concat(checks), string.Concat(folders.Distinct().Select((f, i) => $"{i} {Word(f)}\n")), after);
     }
 
     /// <summary>

@@ -90,6 +90,7 @@ internal sealed class PlainTarget(RemoteTarget target)
             var steps = Encoding.ASCII.GetBytes(order.Steps);
             Send("plan.json", plan.ToBytes());
             Send("by", ByteText.Encode(by));
+            Send("checks", Encoding.ASCII.GetBytes(order.Checks));
             Send("folders", Encoding.ASCII.GetBytes(order.Folders));
             Send("order", steps);
             foreach (var (number, bytes) in order.After)
@@ -105,7 +106,7 @@ internal sealed class PlainTarget(RemoteTarget target)
             }
 
             var proof = prove?.Invoke(host, plan);
-            var failed = proof is not null && ExitCode.Of(proof, Severity.Warning) is not ExitCode.Fine;
+            var failed = proof is not null && ExitCode.OfProof(proof) is not ExitCode.Fine;
             var verdict = proof is null ? "" : " " + ByteText.Escape(proof.Verdict.ToString());
             session.Write(ByteText.Encode($"{(failed ? "back" : "keep")}{verdict}\n"));
             var receipt = Told(session, plan, session.ReadLine(AnswerTime), proof);
@@ -221,7 +222,7 @@ internal sealed class PlainTarget(RemoteTarget target)
                     [.. because, $"the bytes before are in {Value.Path($"{target.Plain}/journal/{id}")} on {host.Name}", $"lotse undo {id} --host {host.Name} tries again, with --force over what somebody changed since; lotse confirm {id} --host {host.Name} keeps everything as it is"], proof),
                 "confirmed" => new(id, Outcome.Done, $"confirmed: {plan?.Goal}", []),
                 "undone" => new(id, Outcome.Done, $"undone: {plan?.Goal}", []),
-                "nothing" => new(null, Outcome.Refused, "there is nothing that waits for it", [$"lotse log --host {host.Name} lists the changes"]),
+                "nothing" => new(null, Outcome.Refused, words.ElementAtOrDefault(1) == "undo" ? "there is nothing to undo" : "nothing waits to be confirmed", [$"lotse log --host {host.Name} lists the changes"]),
                 "unknown" => new(id, Outcome.Refused, $"there is no change {id} in the journal", [$"lotse log --host {host.Name} lists them"]),
                 "already" => new(id, Outcome.Refused, $"the change {id} was taken back already", []),
                 "interrupted" => new(id, Outcome.Refused, $"the change {id} was interrupted; it is put back, not kept", []),

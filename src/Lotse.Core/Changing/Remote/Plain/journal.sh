@@ -4,7 +4,7 @@
 #   sh plain.sh STATE apply WITHIN LIMIT   talks on its input and output (PlainTarget.cs); WITHIN: seconds or -
 #   sh plain.sh STATE confirm ID|-     undo ID|- force|-     right     guard ID
 # STATE/plain holds lock (who changes something), pending (a link that names the entry that is not settled), and
-# journal/ID: plan.json, order (a step a line), folders (whose time is kept), log (as lotse's own), after-N, before-N
+# journal/ID: plan.json, order (a step a line), checks (by what), folders (whose time is kept), log (as lotse's own), after-N, before-N
 # (what stood there: where the file system allows it the old file itself, kept by a second name; else a copy, and then
 # there is copied-N), time-N and left-N (empty files with a folder's time before and after).
 # Words of the order are %b-escaped behind a '=': no value is ever part of a command.

@@ -148,6 +148,27 @@ unit() {
     esac
 }
 
+# valid N: the program that reads such files looks at the new one first. One that refuses the old file as well says
+# nothing about the change; one that is not there is not asked.
+valid() {
+    while read -r number check; do
+        [ "$number" != "$1" ] || break
+    done <"$e/checks"
+    [ "$number" = "$1" ] || { number=$1; return 0; }
+    checked "$temporary" || { [ "$kind" = edit ] && ! checked "$file"; }
+}
+checked() {
+    candidate=$1
+    set --
+    # shellcheck disable=SC2086 # a list of words
+    for encoded in $check; do
+        word "$encoded"
+        case $w in *'{}'*) w=${w%%'{}'*}$candidate${w#*'{}'} ;; esac
+        set -- "$@" "$w"
+    done
+    ! command -v "$1" >/dev/null || limited 60 "$@"
+}
+
 # act N: does the step.
 act() {
     stands "$1"
@@ -160,7 +181,7 @@ act() {
             # shellcheck disable=SC2086
             try "it cannot be written" $copying "$file" "$temporary" && try "it cannot be written" fill "$e/after-$number" "$temporary" || return
             sum "$temporary" && [ "$h" = "$8" ] && look "$temporary" && [ "$letters $uid $gid" = "$4 $5 $6" ] || { refuse "owner, mode or content of the new file became others"; return; }
-            try "it cannot be brought to the disk" durable "$temporary" || return
+            try "it cannot be brought to the disk" durable "$temporary" && valid "$number" || return
             stands "$number"
             [ "$stands" = before ] && same "$number" "$3" || { refuse "somebody changed it at this moment"; return; }
             try "it cannot be replaced" mv -f "$temporary" "$file" && try "its folder cannot be brought to the disk" durable "$folder"
@@ -176,7 +197,7 @@ act() {
             (set -C && : >"$temporary") || { refuse "a file cannot be made beside it"; return; }
             try "it cannot be written" fill "$e/after-$number" "$temporary" && try "its owner cannot be set" chown "$uid_wanted:$gid_wanted" "$temporary" && try "its mode cannot be set" chmod "$mode" "$temporary" || return
             sum "$temporary" && [ "$h" = "$sum_wanted" ] && look "$temporary" && [ "$letters $uid $gid" = "$letters_wanted $uid_wanted $gid_wanted" ] || { refuse "owner, mode or content of the new file became others"; return; }
-            try "it cannot be brought to the disk" durable "$temporary" || return
+            try "it cannot be brought to the disk" durable "$temporary" && valid "$number" || return
             if ln "$temporary" "$file"; then rm -f "$temporary"; else
                 [ ! -e "$file" ] && [ ! -L "$file" ] && try "it cannot be made" mv "$temporary" "$file" || return
             fi

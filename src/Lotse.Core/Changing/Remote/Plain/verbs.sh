@@ -147,7 +147,7 @@ apply() {
 
 confirm() {
     if ! pending || { [ "$1" != - ] && [ "$1" != "$id" ]; }; then
-        say nothing
+        say nothing confirm
         return
     fi
     progress
@@ -175,7 +175,7 @@ undo() {
             [ "$at" != applied ] || id=${e##*/}
         done
         set -f
-        [ -n "$id" ] || { say nothing; return; }
+        [ -n "$id" ] || { say nothing undo; return; }
         e=$plain/journal/$id
     fi
     progress
