@@ -96,7 +96,7 @@ internal static class RemoteProgram
     /// <summary>Whether bytes are a program of 64-bit ELF for a machine that asks for no loader (elf(5): no PT_INTERP).</summary>
     internal static bool IsStatic(ReadOnlySpan<byte> bytes, int machine)
     {
-        if (bytes.Length < 64 || !bytes.StartsWith("\x7fELF\x02\x01"u8) || BinaryPrimitives.ReadUInt16LittleEndian(bytes[18..]) != machine)
+        if (bytes.Length < 64 || !bytes.StartsWith("\u007fELF\u0002\u0001"u8) || BinaryPrimitives.ReadUInt16LittleEndian(bytes[18..]) != machine)
         {
             return false;
         }
