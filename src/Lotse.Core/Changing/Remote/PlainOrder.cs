@@ -53,8 +53,8 @@ internal sealed record PlainOrder(string Steps, string Checks, string Folders, I
                 RunProgram run => $"run {i} {run.Seconds} {run.Arguments.Length}{string.Concat(run.Arguments.Concat(run.Inverse).Select(a => " " + Word(a)))}",
                 TellUnit unit when host.Run(["systemctl", "--version"], TimeSpan.FromSeconds(30)) is not { Ok: true, Value.ExitCode: 0 } => throw new ChangeFailedException($"tell {ByteText.Escape(unit.Unit)} anything", $"{host.Name} has no systemctl"),
                 TellUnit unit => $"unit {i} {unit.Action switch { UnitAction.DaemonReload => "reload-all", UnitAction.Restart => "try-restart", _ => "reload" }} {Word(unit.Unit)}",
-                BringPagesIn => throw new ChangeFailedException("bring pages in", $"that needs lotse itself on {host.Name}, and it does not run there"),
-                _ => $"nothing {i}",
+                ByHand => $"nothing {i}",
+                _ => throw new ChangeFailedException("do that by plain commands", $"it needs lotse itself on {host.Name}: {change.Sentence}"),
             };
             steps.Append(line).Append('\n');
         }
