@@ -60,6 +60,7 @@ public sealed class RemoteKillTests
         Count(there, 0);
         Assert.Equal(0, there.Lotse("undo", "--host", "lab").ExitCode);
         var commands = Counted(there);
+        Assert.True(commands > 15, $"{commands}");
         for (var at = 1; at <= commands; at++)
         {
             Count(there, 0);
@@ -71,7 +72,8 @@ public sealed class RemoteKillTests
             if (RemoteMachine.Tree(there.Root) != before)
             {
                 // It had not begun.
-                Assert.Equal(0, there.Lotse("undo", "--host", "lab").ExitCode);
+                var again = there.Lotse("undo", "--host", "lab");
+                Assert.True(again.ExitCode == 0, $"at {at}: {again.ErrorText}");
             }
 
             Assert.Equal((at, before), (at, RemoteMachine.Tree(there.Root)));
@@ -135,6 +137,9 @@ public sealed class RemoteKillTests
             File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
         }
 
+        // Busybox's env would start busybox's own shell, which runs its own commands without looking for others.
+        File.WriteAllText($"{there.Root}/first/env", "#!/bin/sh\nwhile :; do case $1 in *=*) export \"$1\"; shift ;; *) break ;; esac; done\nexec \"$@\"\n");
+        File.SetUnixFileMode($"{there.Root}/first/env", (UnixFileMode)0b111_101_101);
         return there;
     }
 
@@ -177,12 +182,17 @@ public sealed class RemoteKillTests
 
     private static int Counted(RemoteMachine there) => int.Parse(File.ReadAllText(there.Root + "/first/.count"), System.Globalization.CultureInfo.InvariantCulture);
 
-    private static void StopAt(RemoteMachine there, params string[] arguments)
+    /// <summary>Runs lotse until the command that was named is reached, and ends everything there.</summary>
+    /// <returns>Whether it was reached; else the run came to its end before.</returns>
+    private static bool StopAt(RemoteMachine there, params string[] arguments)
     {
         using var client = there.Start(arguments);
         Assert.True(RemoteMachine.Until(TimeSpan.FromSeconds(30), () => File.Exists(there.Root + "/first/.here") || client.HasExited));
+        var reached = File.Exists(there.Root + "/first/.here");
         there.KillAll();
         Assert.True(client.WaitForExit(60_000));
+        Assert.True(reached ? client.ExitCode == 3 : client.ExitCode == 0, $"{reached} {client.ExitCode} {client.StandardOutput.ReadToEnd()} {client.StandardError.ReadToEnd()}");
+        return reached;
     }
 
     /// <summary>What the four files say now.</summary>

@@ -155,25 +155,24 @@ internal sealed class RemoteMachine : IDisposable
     public void Join() => Assert.Equal(0, Lab.Run(Soon, "ip", "-n", space!, "link", "set", $"lf{space!.Split('-')[^1]}", "up").ExitCode);
 
     /// <summary>Ends every process of the bare machine at once, as a power cut does.</summary>
-    public int KillAll()
+    public void KillAll()
     {
-        var killed = 0;
-        foreach (var process in Directory.GetDirectories("/proc").Where(p => char.IsAsciiDigit(p[6])))
+        // Once more after each kill: a process may just have started another.
+        for (var found = true; found;)
         {
-            try
+            found = false;
+            foreach (var process in Directory.GetDirectories("/proc").Where(p => char.IsAsciiDigit(p[6])))
             {
-                if (new FileInfo(process + "/root").LinkTarget == Root)
+                try
                 {
-                    killed += Lab.Run(Soon, "kill", "-9", process[6..]).ExitCode == 0 ? 1 : 0;
+                    found |= new FileInfo(process + "/root").LinkTarget == Root && Lab.Run(Soon, "kill", "-9", process[6..]).ExitCode == 0;
+                }
+                catch (IOException)
+                {
+                    // It ended by itself.
                 }
             }
-            catch (IOException)
-            {
-                // It ended by itself.
-            }
         }
-
-        return killed;
     }
 
     /// <summary>Waits until something holds.</summary>

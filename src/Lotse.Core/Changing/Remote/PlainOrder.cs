@@ -124,11 +124,11 @@ internal sealed record PlainOrder(string Steps, string Checks, string Folders, I
         ? string.Create(CultureInfo.InvariantCulture, $"{Word(place.Folder)} {Word(place.Name)} {Letters(create.Mode)} {create.Uid} {create.Gid}")
         : throw new ChangeFailedException($"create {ByteText.Escape(create.Path)}", "it is there already");
 
-    /// <summary>The mode now; what stands there afterwards; the modes of the way there: afterwards, and what both allow.</summary>
+    /// <summary>The mode now; what stands there afterwards; the modes of the way there: afterwards, and what both allow, the latter also in letters.</summary>
     private static string Attributes(FileStatus now, SetAttributes set)
     {
         var mode = set.Mode ?? now.Mode;
-        return string.Create(CultureInfo.InvariantCulture, $"{Octal(now.Mode)} {Letters(mode)} {set.Uid ?? now.Uid} {set.Gid ?? now.Gid} {Octal(mode)} {Octal(now.Mode & mode & 0x1ff)}");
+        return string.Create(CultureInfo.InvariantCulture, $"{Octal(now.Mode)} {Letters(mode)} {set.Uid ?? now.Uid} {set.Gid ?? now.Gid} {Octal(mode)} {Octal(now.Mode & mode & 0x1ff)} {Letters(now.Mode & mode & 0x1ff)}");
     }
 
     private static ChangeFailedException Stale(string path) => new($"change {ByteText.Escape(path)}", "it is not the file that the plan was made for");

@@ -134,16 +134,18 @@ log() {
 
 # progress: where the entry is. A line cut short does not count.
 progress() {
-    at=empty begun='' applier=0 within=- since=0 limit=0 ofboot=- guardian='' born_then=- guardian_then=-
+    at=empty begun='' applier=0 within=- since=0 limit=0 ofboot=- guardian='' born_then=- guardian_then=- own=unknown
     [ -f "$e/log" ] || return 0
     while read -r _ what a b c d f; do
         case $what in
             begin) at=applying applier=$a within=$b ofboot=$c since=$d limit=${f%% *} born_then=${f#* } ;;
+            own) own=" $a $b $c $d $f" ;;
+            stuck) at=stuck own=unknown ;;
             doing) begun="$a $begun" ;;
             guarded) guardian=$a guardian_then=$c ;;
             unconfirmed) at=unconfirmed ofboot=$a since=$b ;;
             finished | confirmed) at=applied ;;
-            undoing | undone | putting-back | put-back | stuck) at=$what ;;
+            undoing | undone | putting-back | put-back) at=$what ;;
         esac
     done <"$e/log"
 }

@@ -24,7 +24,7 @@ step() {
 is() { look "$file" && [ ! -L "$file" ] && [ -f "$file" ] && [ "$letters $uid $gid" = "$1 $2 $3" ] && sum "$file" && [ "$h" = "$4" ]; }
 value() { v=$(cat "$file"); }
 
-# stands N: before, after or other.
+# stands N: before, after, other; of a change of attributes, which is not one step, also between.
 stands() {
     step "$1"
     # shellcheck disable=SC2086
@@ -37,8 +37,10 @@ stands() {
         create) if is "$3" "$4" "$5" "$6"; then stands=after; elif [ ! -e "$file" ] && [ ! -L "$file" ]; then stands=before; fi ;;
         # folder name inode letters uid gid sum
         delete) if is "$4" "$5" "$6" "$7"; then stands=before; elif [ ! -e "$file" ] && [ ! -L "$file" ]; then stands=after; fi ;;
-        # folder name inode letters uid gid sum mode letters-after uid-after gid-after mode-after mode-between
-        attributes) if is "$4" "$5" "$6" "$7"; then stands=before; elif is "$9" "${10}" "${11}" "$7"; then stands=after; fi ;;
+        # folder name inode letters uid gid sum mode letters-after uid-after gid-after mode-after mode-between letters-between
+        attributes)
+            if is "$4" "$5" "$6" "$7"; then stands=before; elif is "$9" "${10}" "${11}" "$7"; then stands=after; elif is "${14}" "$5" "$6" "$7" || is "${14}" "${10}" "${11}" "$7"; then stands=between; fi
+            ;;
         # path before after
         kernel)
             value

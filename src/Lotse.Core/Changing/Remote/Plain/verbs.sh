@@ -15,8 +15,13 @@ give_time() { case "$own " in *" $which "*) touch -r "$e/time-$which" "$w" ;; es
 # put_back FORCE: takes back what was begun, files first, then units in the order of the plan; says what could not be.
 put_back() {
     progress
-    own='' units='' failed=''
-    each_folder ours
+    units='' failed=''
+    if [ "$own" = unknown ]; then
+        # Asked once: what is put back changes these times, and this may be cut short.
+        own=''
+        each_folder ours
+        log "own$own"
+    fi
     for each in $begun; do
         step "$each"
         if [ "$kind" = unit ]; then
@@ -27,6 +32,10 @@ put_back() {
     done
     for each in $units; do
         back "$each" "$1" || { failed="$failed; $why" && say "because $each $why"; }
+    done
+    # A step that was not begun has left its file with a second name.
+    for each in $(numbers); do
+        case " $begun " in *" $each "*) ;; *) rm -f "$e/before-$each" ;; esac
     done
     if [ -n "$failed" ]; then
         log "stuck ${failed#; }"
