@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json.Serialization;
 using Lotse.Changing;
+using Lotse.Formats;
 using Lotse.Hosts;
 
 namespace Lotse.Cli;
@@ -19,20 +20,21 @@ internal static class ChangeCommands
             [
                 new("--confirm-within", Takes.Text, "TIME", "undo it after TIME (30s, 2m) unless lotse confirm is run"),
                 new("--dry-run", Takes.Nothing, "", "only check whether the plan still holds"),
-                new("--host", Takes.Text, "[USER@]HOST", "apply it on another machine, through the system's ssh"),
+                .. RemoteCommands.Options,
             ],
             Examples =
             [
                 new("apply", "apply plan.json"),
                 new("over a connection that the change may cut", "apply plan.json --confirm-within 2m"),
                 new("does it still hold", "apply plan.json --dry-run"),
+                new("on a router", "apply plan.json --host root@router --confirm-within 2m; lotse confirm --host root@router"),
             ],
             LooksAtHost = false,
         },
-        new("confirm", "keep a change that was applied with --confirm-within", call => Settle(call, Settling.Confirm(Id(call)), "confirm"))
+        new("confirm", "keep a change that was applied with --confirm-within", call => call.Has("--host") ? RemoteCommands.Confirm(call, Id(call)) : Settle(call, Settling.Confirm(Id(call)), "confirm"))
         {
             Arguments = [new("ID", "the change; without it, the one that waits")],
-            Options = [new("--host", Takes.Text, "[USER@]HOST", "on another machine, through the system's ssh")],
+            Options = RemoteCommands.Options,
             Examples = [new("it works, keep it", "confirm")],
             LooksAtHost = false,
         },
@@ -42,14 +44,14 @@ internal static class ChangeCommands
             Options =
             [
                 new("--force", Takes.Nothing, "", "also where somebody changed it since"),
-                new("--host", Takes.Text, "[USER@]HOST", "on another machine, through the system's ssh"),
+                .. RemoteCommands.Options,
             ],
             Examples = [new("the newest", "undo"), new("one of the log", "undo 20261124-160102")],
             LooksAtHost = false,
         },
         new("log", "what was changed, when, by whom, and what the proof said", Log)
         {
-            Options = [new("--host", Takes.Text, "[USER@]HOST", "on another machine, through the system's ssh")],
+            Options = RemoteCommands.Options,
             Examples = [new("everything", "log"), new("for a program", "log --json")],
             LooksAtHost = false,
         },
@@ -96,14 +98,12 @@ internal static class ChangeCommands
 
         var plan = parsed.Value;
         var within = call["--confirm-within"] is { } time ? Time(time) : (TimeSpan?)null;
-        if (!call.Has("--json"))
+        if (call.Has("--host"))
         {
-            call.Output.Line($"{ByteText.Escape(plan.Goal)}");
-            Planning.Write(call.Output, plan);
-            call.Output.Line();
-            call.Output.Flush();
+            return RemoteCommands.Apply(call, plan, bytes, within);
         }
 
+        Show(call, plan);
         if (call.Has("--dry-run"))
         {
             return Print(call, Applying.DryRun(plan), plan);
@@ -118,24 +118,64 @@ internal static class ChangeCommands
         return Print(call, Applying.Apply(plan, new(DetachedProgram.Who(here), prove, within, StartGuard, () => stop)), plan);
     }
 
-    private static int Undo(Invocation call)
+    /// <summary>What a plan does, before it is applied.</summary>
+    public static void Show(Invocation call, Plan plan)
     {
-        var receipt = Settling.Undo(Id(call), call.Has("--force"));
-        if (receipt is { Outcome: Outcome.Stale, Id: { } id } && !call.Has("--json"))
+        if (!call.Has("--json"))
+        {
+            call.Output.Line($"{ByteText.Escape(plan.Goal)}");
+            Planning.Write(call.Output, plan);
+            call.Output.Line();
+            call.Output.Flush();
+        }
+    }
+
+    /// <summary>What would be lost by undoing.</summary>
+    public static void ShowSince(Invocation call, (string Path, Hunk[] Hunks)[] since)
+    {
+        if (!call.Has("--json"))
         {
             call.Output.Line("what somebody changed since:");
-            foreach (var (path, hunks) in Settling.Since(id))
+            foreach (var (path, hunks) in since)
             {
                 Planning.Write(call.Output, path, hunks);
             }
+        }
+    }
+
+    /// <summary>What was put right before a command, as words about the run.</summary>
+    public static void Tell(Output errors, Receipt righted)
+    {
+        errors.Line($"lotse: {righted.Verdict}");
+        foreach (var detail in righted.Details)
+        {
+            errors.Line($"  {detail}");
+        }
+
+        errors.Flush();
+    }
+
+    private static int Undo(Invocation call)
+    {
+        if (call.Has("--host"))
+        {
+            return RemoteCommands.Undo(call, Id(call));
+        }
+
+        var receipt = Settling.Undo(Id(call), call.Has("--force"));
+        if (receipt is { Outcome: Outcome.Stale, Id: { } id })
+        {
+            ShowSince(call, Settling.Since(id));
         }
 
         return Settle(call, receipt, "undo");
     }
 
-    private static int Log(Invocation call)
+    private static int Log(Invocation call) => call.Has("--host") ? RemoteCommands.Log(call) : Print(call, Settling.Log());
+
+    /// <summary>Prints a log.</summary>
+    public static int Print(Invocation call, Reading<LoggedChange[]> log)
     {
-        var log = Settling.Log();
         if (!log.Ok)
         {
             throw new NotKnownException(log.Error!.Message);
@@ -168,7 +208,8 @@ internal static class ChangeCommands
 
     private static int Settle(Invocation call, Receipt receipt, string verb) => Print(call, receipt, null, verb);
 
-    private static int Print(Invocation call, Receipt receipt, Plan? plan, string? verb = null)
+    /// <summary>Prints how a change ended.</summary>
+    public static int Print(Invocation call, Receipt receipt, Plan? plan, string? verb = null)
     {
         if (call.Has("--json"))
         {

@@ -120,7 +120,7 @@ internal static class Planning
     }
 
     /// <summary>A line of a file as a person reads it: only what could harm the terminal is escaped.</summary>
-    private static string Shown(string line) => line.Contains('\\', StringComparison.Ordinal) || line.Contains('\t', StringComparison.Ordinal)
+    public static string Shown(string line) => line.Contains('\\', StringComparison.Ordinal) || line.Contains('\t', StringComparison.Ordinal)
         ? string.Concat(line.Select(c => c is '\\' or '\t' ? c.ToString() : ByteText.Escape(c.ToString())))
         : ByteText.Escape(line);
 }

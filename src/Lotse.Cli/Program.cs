@@ -68,11 +68,7 @@ internal static class Program
 
             if (Settling.PutRight(ChangeCommands.StartGuard) is { } righted)
             {
-                errors.Line($"lotse: {righted.Verdict}");
-                foreach (var detail in righted.Details)
-                {
-                    errors.Line($"  {detail}");
-                }
+                ChangeCommands.Tell(errors, righted);
             }
 
             return call.Command.Run(call);

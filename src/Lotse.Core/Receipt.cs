@@ -20,6 +20,9 @@ public enum Outcome
 
     /// <summary>A step or the proof failed, and something could not be put back.</summary>
     NotPutBack,
+
+    /// <summary>The connection to the other machine was lost: how it ended is not known here.</summary>
+    Lost,
 }
 
 /// <summary>What was done.</summary>
@@ -35,7 +38,7 @@ public sealed record Receipt(string? Id, Outcome Outcome, Text Verdict, Text[] D
     {
         Outcome.Done or Outcome.Unconfirmed => ExitCode.Fine,
         Outcome.Stale => ExitCode.Stale,
-        Outcome.Refused => ExitCode.NotKnown,
+        Outcome.Refused or Outcome.Lost => ExitCode.NotKnown,
         Outcome.PutBack => ExitCode.PutBack,
         _ => ExitCode.NotPutBack,
     };

@@ -83,36 +83,13 @@ internal sealed class JournalEntry
 
     public string Id => Head.Id;
 
-    public EntryState State
-    {
-        get
-        {
-            var state = EntryState.Empty;
-            foreach (var line in Lines)
-            {
-                state = line[1] switch
-                {
-                    "begin" => EntryState.Applying,
-                    "unconfirmed" => EntryState.Unconfirmed,
-                    "finished" or "confirmed" => EntryState.Applied,
-                    "undoing" => EntryState.Undoing,
-                    "undone" => EntryState.Undone,
-                    "putting-back" => EntryState.PuttingBack,
-                    "put-back" => EntryState.PutBack,
-                    "stuck" => EntryState.Stuck,
-                    _ => state,
-                };
-            }
-
-            return state;
-        }
-    }
+    public EntryState State => StateOf(Lines);
 
     /// <summary>Why it was put back, or why it could not be.</summary>
-    public string? Because => Lines.LastOrDefault(l => l[1] is "putting-back" or "stuck") is { Length: > 2 } line ? ByteText.Unescape(string.Join(' ', line[2..])) : null;
+    public string? Because => WordsOf(Lines, "putting-back", "stuck");
 
     /// <summary>What the proof said: the verdict of its report; null: there was none.</summary>
-    public string? Proof => Lines.LastOrDefault(l => l[1] == "proof") is { Length: > 2 } line ? ByteText.Unescape(string.Join(' ', line[2..])) : null;
+    public string? Proof => WordsOf(Lines, "proof");
 
     /// <summary>The process that applies.</summary>
     public int Applier => Lines.FirstOrDefault(l => l[1] == "begin") is [_, _, var pid, ..] && int.TryParse(pid, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
@@ -194,8 +171,38 @@ internal sealed class JournalEntry
         var read = new Files().Read(folder + "/log", OpenFolder.Limit);
         var text = read.Ok ? Encoding.UTF8.GetString(read.Value) : "";
         torn = text.Length > 0 && !text.EndsWith('\n');
-        Lines = [.. text.Split('\n')[..^1].Select(l => l.Split(' ')).Where(w => w.Length >= 2)];
+        Lines = LinesOf(text);
     }
+
+    /// <summary>The words of each line of a log. A line cut short does not count.</summary>
+    internal static string[][] LinesOf(string text) => [.. text.Split('\n')[..^1].Select(l => l.Split(' ')).Where(w => w.Length >= 2)];
+
+    /// <summary>How far the lines of a log have come.</summary>
+    internal static EntryState StateOf(string[][] lines)
+    {
+        var state = EntryState.Empty;
+        foreach (var line in lines)
+        {
+            state = line[1] switch
+            {
+                "begin" => EntryState.Applying,
+                "unconfirmed" => EntryState.Unconfirmed,
+                "finished" or "confirmed" => EntryState.Applied,
+                "undoing" => EntryState.Undoing,
+                "undone" => EntryState.Undone,
+                "putting-back" => EntryState.PuttingBack,
+                "put-back" => EntryState.PutBack,
+                "stuck" => EntryState.Stuck,
+                _ => state,
+            };
+        }
+
+        return state;
+    }
+
+    /// <summary>What follows the last of some words in a log.</summary>
+    internal static string? WordsOf(string[][] lines, params string[] words) =>
+        lines.LastOrDefault(l => words.Contains(l[1])) is { Length: > 2 } line ? ByteText.Unescape(string.Join(' ', line[2..])) : null;
 
     /// <summary>The bytes that stood at a step's place.</summary>
     public byte[] BytesBefore(int step)

@@ -15,7 +15,7 @@ namespace Lotse.Hosts;
 public sealed class SshHost : Host
 {
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(60);
-    private readonly string destination;
+    private readonly SshClient client;
     private readonly Process ssh;
     private readonly Stream output;
     private readonly string mark = "lotse-" + Convert.ToHexStringLower(Guid.NewGuid().ToByteArray());
@@ -24,10 +24,10 @@ public sealed class SshHost : Host
     private bool broken;
     private TimeSpan? clockOffset;
 
-    private SshHost(string destination, Process ssh) => (this.destination, this.ssh, output) = (destination, ssh, ssh.StandardOutput.BaseStream);
+    private SshHost(SshClient client, Process ssh) => (this.client, this.ssh, output) = (client, ssh, ssh.StandardOutput.BaseStream);
 
     /// <inheritdoc/>
-    public override string Name => ByteText.Escape(destination);
+    public override string Name => ByteText.Escape(client.Destination);
 
     /// <summary>The other machine's clock, asked once.</summary>
     public override DateTimeOffset Now
@@ -47,21 +47,17 @@ public sealed class SshHost : Host
     /// <summary>Connects. <paramref name="destination"/> is what ssh(1) takes: <c>[USER@]HOST</c> or a name from its configuration.</summary>
     public static Reading<Host> Open(string destination)
     {
-        if (destination.Length == 0 || destination[0] == '-' || destination.Any(c => char.IsWhiteSpace(c) || char.IsControl(c)))
+        if (SshClient.Fault(destination) is { } fault)
         {
-            return Refused<Host>(HostErrorKind.Failed, $"cannot connect to \"{ByteText.Escape(destination)}\": not a host name");
+            return new(default!, fault);
         }
 
+        SshClient? client = null;
         try
         {
             // Errors of ssh go to the terminal, where its questions are asked too.
-            var start = new ProcessStartInfo("ssh", ["-T", "-e", "none", "--", destination, "LC_ALL=C exec sh"])
-            {
-                UseShellExecute = false,
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-            };
-            var host = new SshHost(destination, Process.Start(start)!);
+            client = SshClient.To(destination);
+            var host = new SshHost(client, Start(client.First("exec env LC_ALL=C sh"), errors: false));
             var hello = host.Tell(":", 0, TimeSpan.FromMinutes(2));
             if (hello.Ok)
             {
@@ -74,6 +70,7 @@ public sealed class SshHost : Host
         }
         catch (Win32Exception e)
         {
+            client?.Dispose();
             return Refused<Host>(Linux.Errno.Kind(e.NativeErrorCode), $"cannot run ssh: {Linux.Errno.Words(e.NativeErrorCode)}");
         }
     }
@@ -155,9 +152,14 @@ public sealed class SshHost : Host
     /// <inheritdoc/>
     public override Reading<Ran> Run(IReadOnlyList<string> arguments, TimeSpan timeout, ReadOnlyMemory<byte> input = default)
     {
-        // A connection of its own: output, errors and exit code stay apart.
-        var command = "LC_ALL=C exec " + string.Join(' ', arguments.Select(Quote));
-        var ran = Programs.Run(["ssh", "-T", "-e", "none", "--", destination, command], timeout, input);
+        // env(1) would take it for a setting.
+        if (arguments[0].Contains('=', StringComparison.Ordinal) || arguments[0].StartsWith('-'))
+        {
+            return Refused<Ran>(HostErrorKind.Failed, $"cannot run {Shown(arguments[0])} on {Name}: not the name of a program");
+        }
+
+        // A session of its own: output, errors and exit code stay apart.
+        var ran = Programs.Run(client.Next(Command(arguments)), timeout, input);
         return ran.Ok && ran.Value.ExitCode == 127 ? Refused<Ran>(HostErrorKind.NotFound, $"cannot run {Shown(arguments[0])} on {Name}: no such file or directory")
             : ran.Ok && ran.Value.ExitCode == 255 ? Refused<Ran>(HostErrorKind.Failed, $"cannot run {Shown(arguments[0])} on {Name}: the connection failed")
             : ran;
@@ -166,6 +168,27 @@ public sealed class SshHost : Host
     /// <inheritdoc/>
     public override Reading<T> Ask<T>(string question, Func<JsonTypeInfo<T>> shape, Func<Reading<T>> ask) =>
         Refused<T>(HostErrorKind.Unsupported, $"cannot ask the kernel of {Name} about {question}");
+
+    /// <summary>Asks by a fixed command whose answer is text; <paramref name="command"/> holds no foreign word that is not quoted.</summary>
+    internal Reading<string> AskShell(string command)
+    {
+        var told = Tell(command, 1 << 20);
+        return told.Ok ? new(ByteText.Decode(told.Value), null) : new(default!, told.Error);
+    }
+
+    /// <summary>Starts a program to talk with, in a session of its own. Its errors are read by the caller, or go where ours go.</summary>
+    internal SshSession Talk(IReadOnlyList<string> arguments, bool errors = false) => new(Start(client.Next(Command(arguments)), errors));
+
+    /// <summary>An argument vector as the one line that ssh hands to the other side's login shell: every word is quoted.</summary>
+    private static string Command(IReadOnlyList<string> arguments) => "exec env LC_ALL=C " + string.Join(' ', arguments.Select(Quote));
+
+    private static Process Start(string[] arguments, bool errors) => Process.Start(new ProcessStartInfo(arguments[0], arguments[1..])
+    {
+        UseShellExecute = false,
+        RedirectStandardInput = true,
+        RedirectStandardOutput = true,
+        RedirectStandardError = errors,
+    })!;
 
     /// <summary>A word for a POSIX shell: in single quotes, each single quote as <c>'\''</c>.</summary>
     internal static string Quote(string word) => "'" + word.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
@@ -187,6 +210,7 @@ public sealed class SshHost : Host
         }
 
         ssh.Dispose();
+        client.Dispose();
         base.Dispose(disposing);
     }
 
