@@ -141,6 +141,9 @@ public sealed class GlibcOrder
         return Prefer(firstFirst, 10);
     }
 
+    /// <summary>The tables.</summary>
+    public GaiConf Conf => conf;
+
     /// <summary>Label of an address.</summary>
     public int Label(IpAddress address) => conf.Labels[address];
 
