@@ -45,6 +45,8 @@ internal static class AddressPlanning
                 proofs[solution] = AddressProof.Order(host, [.. goal.Others, goal.First], solution.Text);
             }
 
+            // Ways that the real getaddrinfo has confirmed come first, one that it has refuted last.
+            ways = ways with { Solutions = [.. ways.Solutions.OrderBy(s => !proofs.TryGetValue(s, out var proof) || !proof.Ok ? 1 : AddressPlan.Holds(proof.Value, goal) ? 0 : 2)] };
             var chosen = (call.Number("--choose") ?? 1) - 1;
             return chosen < 0 || (ways.Solutions.Length > 0 && chosen >= ways.Solutions.Length)
                 ? throw new UsageException($"--choose {chosen + 1}: there are {ways.Solutions.Length} ways") : AddressPlan.Decide(facts, ways, chosen, proofs);

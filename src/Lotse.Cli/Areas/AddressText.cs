@@ -19,7 +19,7 @@ internal static class AddressText
         output.Line($"{"ADDRESS",-43} {"INTERFACE",-12} {"SCOPE",5} {"LABEL",5} {"KERNEL",6}  NOTES");
         foreach (var a in answer.Addresses)
         {
-            output.Line($"{$"{a.Address}/{a.Length}",-43} {ByteText.Escape(a.Interface),-12} {a.Scope,5} {a.Label,5} {(a.KernelLabel is { } kernel ? kernel.ToString() : "-"),6}  {string.Join(", ", a.Notes)}");
+            output.Line($"{$"{a.Address}/{a.Length}",-43} {ByteText.Escape(a.Interface),-12} {a.Scope,5} {a.Label,5} {(a.KernelLabel is { } kernel ? kernel.ToString() : "-"),6}{(a.Notes.Length > 0 ? "  " + string.Join(", ", a.Notes) : "")}");
         }
 
         Table(output, "LABEL", answer.Labels);

@@ -181,7 +181,7 @@ public sealed record AddressFacts
 
     private static CLibrary ReadLibrary(Host host)
     {
-        var asked = host.Ask("addresses/libc", static () => AddressJson.Default.CLibrary, static () => new(FromFiles(new Files().Read) ?? new(null, null, "no C library found"), null));
+        var asked = host.Ask("addresses/libc", static () => AddressJson.Default.CLibrary, static () => new(FromFiles(FileSearch.After) ?? new(null, null, "no C library found"), null));
         if (asked.Ok)
         {
             return asked.Value;
@@ -193,26 +193,27 @@ public sealed record AddressFacts
             return new("glibc", version, "getent --version");
         }
 
-        return FromFiles(host.ReadFile) ?? new(null, null, "no C library found");
+        return FromFiles((path, pattern, length) => host.ReadFile(path) is not { Ok: true } read ? null
+            : read.Value.AsSpan().IndexOf(pattern) is var at and >= 0 ? read.Value.AsSpan(at + pattern.Length, Math.Min(length, read.Value.Length - at - pattern.Length)).ToArray() : []) ?? new(null, null, "no C library found");
     }
 
+    /// <summary>What follows a pattern in a file; null where there is no such file, empty where it is not in it.</summary>
+    private delegate byte[]? After(string path, ReadOnlySpan<byte> pattern, int length);
+
     /// <summary>The version stands in the library's banner.</summary>
-    private static CLibrary? FromFiles(Func<string, int, Reading<byte[]>> read)
+    private static CLibrary? FromFiles(After after)
     {
         foreach (var path in (ReadOnlySpan<string>)["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib64/libc.so.6", "/usr/lib/libc.so.6", "/lib/libc.so.6"])
         {
-            if (read(path, Host.DefaultLimit) is { Ok: true } library)
+            if (after(path, " release version "u8, 16) is { } words)
             {
-                var banner = " release version "u8;
-                var at = library.Value.AsSpan().IndexOf(banner);
-                var words = at < 0 ? "" : Encoding.ASCII.GetString(library.Value.AsSpan(at + banner.Length, Math.Min(16, library.Value.Length - at - banner.Length)));
-                return new("glibc", GlibcVersion.TryParse(words, out var version) ? version.ToString() : null, path);
+                return new("glibc", GlibcVersion.TryParse(Encoding.ASCII.GetString(words), out var version) ? version.ToString() : null, path);
             }
         }
 
         foreach (var path in (ReadOnlySpan<string>)["/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1", "/lib/ld-musl-armhf.so.1", "/lib/ld-musl-riscv64.so.1"])
         {
-            if (read(path, Host.DefaultLimit) is { Ok: true })
+            if (after(path, "\0"u8, 0) is not null)
             {
                 return new("musl", null, path);
             }

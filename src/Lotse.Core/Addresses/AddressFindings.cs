@@ -153,9 +153,9 @@ internal static class AddressFindings
             if (Meant(line, facts) is { } near)
             {
                 yield return new("addr/prefix-matches-nothing", Severity.Warning, near.Own ? Certainty.Proven : Certainty.Inferred, Value.Path($"{AddressFacts.GaiPath}:{line.Number}"),
-                    near.Meant is { } meant ? (Text)$"line {line.Number} matches no address: {new Value(line.WrittenPrefix, ValueKind.Address)} is {Value.Address(line.Prefix.Network)} in full; did you mean {Value.Address(meant)}?" : $"line {line.Number} matches no address: {Value.Address(line.Prefix.Network)} is not in use anywhere",
+                    near.Meant is { } meant ? (Text)$"line {line.Number} matches no address: {new Value(line.WrittenPrefix, ValueKind.Address)} is {new Value(Full(line.Prefix), ValueKind.Address)} in full; did you mean {Value.Address(meant)}?" : $"line {line.Number} matches no address: {Value.Address(line.Prefix.Network)} is not in use anywhere",
                     [new($"no address of this host lies in {Full(line.Prefix)}", Verdict.Yes, "RFC 4291 section 2.2: a group written fd is 00fd, leading zeros may be left out, others not", [new($"{line.Written}", $"{AddressFacts.GaiPath}:{line.Number}"), .. Own(facts)])],
-                    [near.Meant is { } written ? new($"write {line.Words[0]} {written} {line.Value}") : new("correct the prefix, or take the line out")]);
+                    [near.Meant is { } written ? new($"write the prefix {Value.Address(written)}") : new("correct the prefix, or take the line out")]);
             }
             else if (line.Prefix.Address.IsUniqueLocal && line.Prefix.Length > 8 && !facts.Network.Addresses.Any(x => line.Prefix.Contains(x.Address.Address)) && !facts.Network.Routes.Any(r => r.Destination.Length > 0 && r.Destination.Address.IsV6 && (r.Destination.Contains(line.Prefix) || line.Prefix.Contains(r.Destination))))
             {
@@ -170,8 +170,12 @@ internal static class AddressFindings
     private static IEnumerable<Seen> Own(AddressFacts facts) =>
         facts.Network!.Addresses.Where(x => x.Address.Address.IsUniqueLocal).Take(3).Select(x => new Seen($"{Value.Address(x.Address.Address)}/{x.Address.Length}", $"RTM_GETADDR, {x.Interface.Name}"));
 
-    /// <summary>All groups of a prefix, leading zeros too.</summary>
-    private static string Full(IpPrefix prefix) => string.Join(':', Enumerable.Range(0, 8).Select(i => ((ushort)(prefix.Network.Address.Bits >> (112 - (16 * i)))).ToString("x4"))) + $"/{prefix.Length}";
+    /// <summary>The groups that count of a prefix, leading zeros too.</summary>
+    private static string Full(IpPrefix prefix)
+    {
+        var groups = (prefix.Length + 15) / 16;
+        return string.Join(':', Enumerable.Range(0, groups).Select(i => ((ushort)(prefix.Network.Address.Bits >> (112 - (16 * i)))).ToString("x4"))) + (groups < 8 ? "::" : "") + $"/{prefix.Length}";
+    }
 
     /// <summary>A prefix in space that nobody has (0000::/3 but for what is assigned in it), and what was probably meant.</summary>
     private static (IpPrefix? Meant, bool Own)? Meant(GaiLine line, AddressFacts facts)

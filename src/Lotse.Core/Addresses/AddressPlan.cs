@@ -102,7 +102,7 @@ public static class AddressPlan
             : (Change)EditFile.Between(AddressFacts.GaiPath, ByteText.Encode(facts.GaiConf), ByteText.Encode(solution.Text));
         string[] proof = ["order", ways.Goal.First.ToString(), .. facts.Name is { } name ? ["name", name] : Array.Empty<string>(), .. ways.Goal.Others.Select(o => o.ToString())];
         var report = new Report($"{ways.Goal.Text}: {Lines(solution)}", [.. reasons], [], []) { Answer = answer };
-        return new(report, ways.Goal.Text, [change], facts.Network is null ? [] : ["addr/ipv4-preferred"], proof);
+        return new(report, ways.Goal.Text, [change], ways.Goal.First == DestinationClass.Internet6 && AddressFindings.Of(facts).Any(f => f.Id == "addr/ipv4-preferred") ? ["addr/ipv4-preferred"] : [], proof);
     }
 
     /// <summary>Whether an observed order is the wanted one.</summary>
@@ -117,12 +117,12 @@ public static class AddressPlan
         if (proofs.TryGetValue(s, out var proof))
         {
             verdict = !proof.Ok ? Verdict.Unknown : Holds(proof.Value, ways.Goal) ? Verdict.Yes : Verdict.No;
-            seen.Add(proof.Ok ? new($"{string.Join(", ", proof.Value)}", "getent ahosts in a private /etc with this file") : new(proof.Error!.Message, "model only, not proved"));
+            seen.Add(proof.Ok ? new($"{string.Join(", ", proof.Value)}", "getent ahosts in a private /etc with this file") : new(proof.Error!.Message, "model only, the real getaddrinfo could not be asked"));
         }
-
-        if (verdict == Verdict.Unknown && !proofs.ContainsKey(s))
+        else
         {
             verdict = Verdict.Yes;
+            seen.Add(new("model only: the real getaddrinfo was not asked, for this is not that machine", "nss/getaddrinfo.c"));
         }
 
         foreach (var (first, second) in s.Pairs.Take(4))
