@@ -1,4 +1,4 @@
-using System.Text;
+using System.Text.Json;
 using Lotse.Addresses;
 using Lotse.Formats;
 using Lotse.Formats.AddressSelection;
@@ -39,7 +39,7 @@ public sealed class AddressOrderTests : IDisposable
 
         var start = Environment.GetEnvironmentVariable("LOTSE_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next(1_000_000) * 1000;
         var faults = new List<string>();
-        int compared = 0, crossed = 0;
+        int compared = 0, crossed = 0, planned = 0;
         for (var seed = start; seed < start + Hosts; seed++)
         {
             var world = RandomHost.Make(seed);
@@ -47,7 +47,7 @@ public sealed class AddressOrderTests : IDisposable
             Build(place, world, glibc, musl);
             var ran = Lab.Run(TimeSpan.FromSeconds(30), "unshare", "-n", "-m", "--", glibc, "hold", place);
             Assert.True(ran.ExitCode == 0, $"seed {seed}: {ran.ErrorText}");
-            faults.AddRange(Compare(place, world, musl is not null, ref crossed).Select(f => $"seed {seed}: {f}"));
+            faults.AddRange(Compare(place, world, musl is not null, ref crossed, ref planned).Select(f => $"seed {seed}: {f}"));
             compared++;
             Directory.Delete(place, recursive: true);
         }
@@ -56,6 +56,7 @@ public sealed class AddressOrderTests : IDisposable
 
         // A generator whose hosts all say the same would prove nothing.
         Assert.True(crossed > Hosts / 5, $"only {crossed} hosts differ between glibc and musl");
+        Assert.True(planned > Hosts / 10, $"only {planned} plans were applied");
         Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
 
@@ -82,12 +83,16 @@ public sealed class AddressOrderTests : IDisposable
             {glibc} sources {all} >sources
             {glibc} order order.test >glibc || echo crash >glibc
             {(musl is null ? "" : $"{musl} order order.test >musl")}
+            export LOTSE_STATE={place}/state
+            {Lab.Lotse} addr plan --prefer {world.Wanted} order.test --output p.plan --json >plan.json 2>plan.errors
+            [ ! -f p.plan ] || {Lab.Lotse} apply p.plan --json >apply.json
+            [ ! -f p.plan ] || {glibc} order order.test >planned
             exit 0
 
             """);
     }
 
-    private static List<string> Compare(string place, RandomHost world, bool withMusl, ref int crossed)
+    private static List<string> Compare(string place, RandomHost world, bool withMusl, ref int crossed, ref int planned)
     {
         var faults = new List<string>();
         string[] Lines(string name) => [.. File.ReadAllLines(Path.Combine(place, name)).Select(l => IpAddress.TryParse(l, out var a) ? a.ToString() : l)];
@@ -114,6 +119,21 @@ public sealed class AddressOrderTests : IDisposable
         if (!mine.SequenceEqual(Lines("glibc")))
         {
             faults.Add($"glibc {string.Join(' ', Lines("glibc"))}, model {string.Join(' ', mine)}; gai.conf {facts.GaiConf?.ReplaceLineEndings("|")}");
+        }
+
+        // The wanted address first, planned, applied, and seen by another program; else a rule that looks at no table.
+        if (File.Exists(Path.Combine(place, "planned")))
+        {
+            planned++;
+            if (Lines("planned")[0] != world.Wanted)
+            {
+                faults.Add($"{world.Wanted} first was planned, it came out {string.Join(' ', Lines("planned"))}; {File.ReadAllText(Path.Combine(place, "apply.json"))}");
+            }
+        }
+        else if (File.ReadAllText(Path.Combine(place, "plan.json")) is { Length: > 0 } plan && JsonDocument.Parse(plan).RootElement.GetProperty("answer") is var answer
+            && !answer.GetProperty("holds").GetBoolean() && answer.GetProperty("impossible").GetProperty("rule").GetInt32() > 4)
+        {
+            faults.Add($"{world.Wanted} first was refused: {answer}");
         }
 
         if (withMusl)

@@ -29,6 +29,9 @@ internal sealed class RandomHost(int seed)
     /// <summary>The destinations, in the order of the hosts file.</summary>
     public List<string> Destinations { get; } = [];
 
+    /// <summary>The one that is wanted first.</summary>
+    public string Wanted { get; private set; } = "";
+
     /// <summary>The text of gai.conf; null: none.</summary>
     public string? GaiConf { get; private set; }
 
@@ -48,6 +51,8 @@ internal sealed class RandomHost(int seed)
         {
             host.Destinations.Add(address);
         }
+
+        host.Wanted = host.Destinations[host.random.Next(host.Destinations.Count)];
 
         return host;
     }

@@ -23,6 +23,11 @@ internal static class AddressPlanning
                 throw new NotKnownException(facts.NetworkError ?? "the addresses of the host are not known", "run lotse addr plan on the host itself");
             }
 
+            if (facts.Library.Name == "musl")
+            {
+                throw new NotKnownException("the C library of this host is musl: it reads no gai.conf", "a router that announces a global prefix helps every program");
+            }
+
             OrderGoal goal;
             if (by == "--want")
             {

@@ -47,6 +47,11 @@ public static class AddressDiagnosis
         var sorted = order.Sort(candidates, facts.Observed is null ? 1 : 3);
         var selection = new SourceSelection(network);
         var reasons = facts.Destinations.Select(d => Source(d, selection)).ToList();
+        if (facts.Library.Name == "musl")
+        {
+            reasons.Insert(0, new("the C library of this host is musl, which reads no gai.conf; glibc's order holds for what brings a glibc of its own", Verdict.Yes, "musl src/network/lookup_name.c", new Seen("musl", facts.Library.Origin)));
+        }
+
         var pairs = sorted.Zip(sorted.Skip(1), (a, b) => (First: candidates[a], Second: candidates[b], Result: order.Compare(candidates[a], candidates[b], a < b))).ToArray();
         reasons.AddRange(pairs.Select(p => Between(p.Result, p.First, p.Second, order)));
         IpAddress[] Named(IEnumerable<int> indices) => [.. indices.Select(i => destinations[i])];
@@ -57,8 +62,8 @@ public static class AddressDiagnosis
             reasons.Add(new(same ? "the real getaddrinfo gives this order" : (Text)$"the real getaddrinfo gives another order: {List(observed)}", same ? Verdict.Yes : Verdict.No, "getaddrinfo(3) in a new process", new Seen(List(observed), $"getent ahosts {facts.Name}")));
         }
 
-        var (musl, go) = Others(facts, destinations, sources, selection);
-        var muslFirst = musl.ToArray();
+        var musl = MuslOrder.Sort(destinations, sources);
+        var go = Go(facts, destinations, sources);
         if (destinations.Length > 1)
         {
             reasons.Add(Engine("musl, static programs on Alpine among them, reads no gai.conf", musl, destinations, glibc, "musl src/network/lookup_name.c", i => MuslOrder.Rule(destinations, sources, musl[i], musl[i + 1])));
@@ -67,22 +72,23 @@ public static class AddressDiagnosis
         }
 
         var update = Named(GoOrder.Sort(destinations, sources, Policy.Rfc6724Update(network.Addresses.Select(a => a.Address.Address))));
-        return new(Verdict1(facts, glibc, pairs, order), [.. reasons], AddressFindings.Of(facts), Disagreement(facts, glibc))
+        Text verdict = facts.Library.Name == "musl" && musl.Length > 1
+            ? $"{Value.Address(destinations[musl[0]])} first, by musl's own tables; rule {MuslOrder.Rule(destinations, sources, musl[0], musl[1])} decides, {RuleWords.Of(MuslOrder.Rule(destinations, sources, musl[0], musl[1]))}" : Headline(facts, glibc, pairs, order);
+        return new(verdict, [.. reasons], AddressFindings.Of(facts), Disagreement(facts, glibc))
         {
             Facts = AddressJson.Part(facts),
-            Answer = AddressJson.Part(new WhyAnswer(asked, facts.Destinations, facts.Observed, glibc, [.. pairs.Select(p => new DecidedPair(p.First.Destination, p.Second.Destination, p.Result.Rule))], Named(muslFirst), Named(go), update)),
+            Answer = AddressJson.Part(new WhyAnswer(asked, facts.Destinations, facts.Observed, glibc, [.. pairs.Select(p => new DecidedPair(p.First.Destination, p.Second.Destination, p.Result.Rule))], Named(musl), Named(go), update)),
         };
     }
 
-    private static (int[] Musl, int[] Go) Others(AddressFacts facts, IpAddress[] destinations, IpAddress?[] sources, SourceSelection selection)
+    /// <summary>Go puts the AAAA answers of a name before the A answers; addresses that were given keep their order.</summary>
+    private static int[] Go(AddressFacts facts, IpAddress[] destinations, IpAddress?[] sources)
     {
-        // Go puts AAAA answers first, and its sockets may broadcast; a name of the hosts file keeps the file's order.
-        _ = selection;
-        return (MuslOrder.Sort(destinations, sources), facts.Name is null ? GoOrder.Sort(destinations, sources)
-            : [.. Enumerable.Range(0, destinations.Length).OrderBy(i => destinations[i].IsV4).ToArray() is var arrival ? GoOrder.Sort([.. arrival.Select(i => destinations[i])], [.. arrival.Select(i => sources[i])]).Select(i => arrival[i]) : []]);
+        int[] arrival = [.. Enumerable.Range(0, destinations.Length).OrderBy(i => facts.Name is not null && destinations[i].IsV4)];
+        return Array.ConvertAll(GoOrder.Sort([.. arrival.Select(i => destinations[i])], [.. arrival.Select(i => sources[i])]), i => arrival[i]);
     }
 
-    private static Text Verdict1(AddressFacts facts, IpAddress[] glibc, (Candidate First, Candidate Second, RuleResult Result)[] pairs, GlibcOrder order)
+    private static Text Headline(AddressFacts facts, IpAddress[] glibc, (Candidate First, Candidate Second, RuleResult Result)[] pairs, GlibcOrder order)
     {
         Text name = facts.Name is { } n ? (Text)$"{Value.Host(n)}: " : "";
         if (glibc.Length == 0)

@@ -100,7 +100,12 @@ public sealed record AddressFacts
     /// <returns>An error where the name has no address, or nobody could be asked.</returns>
     public Reading<AddressFacts> WithName(Host host, string name)
     {
-        var ran = host.Run(["getent", "ahosts", "--", name], TimeSpan.FromSeconds(30));
+        if (name.StartsWith('-'))
+        {
+            return new(default!, new(HostErrorKind.NotFound, $"\"{ByteText.Escape(name)}\" is no host name"));
+        }
+
+        var ran = host.Run(["getent", "ahosts", name], TimeSpan.FromSeconds(30));
         if (!ran.Ok)
         {
             return new(default!, ran.Error);

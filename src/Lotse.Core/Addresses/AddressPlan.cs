@@ -35,8 +35,8 @@ public static class AddressPlan
         }
 
         // One of each reach; a goal about classes is best said of the own prefix.
-        var solutions = solver.Solve().GroupBy(s => s.Scope).Select(g => g.First());
-        return new(goal, against, [.. (goal.SiteWide ? solutions.OrderBy(s => s.Scope switch { "own-prefix" => 0, "narrow" => 1, "all-ula" => 2, _ => 3 }) : solutions).Take(3)]);
+        var solutions = solver.Solve();
+        return new(goal, against, [.. (goal.SiteWide ? [.. solutions.OrderBy(s => s.Scope switch { "own-prefix" => 0, "narrow" => 1, "all-ula" => 2, _ => 3 })] : solutions).Take(3)]);
     }
 
     /// <summary>The answer for programs.</summary>

@@ -20,13 +20,14 @@ public sealed record Solution(GaiRow[] Rows, string Text, string Scope, double C
 public sealed class OrderSolver
 {
     private static readonly int[] Lengths4 = [128, 120, 96], Lengths6 = [128, 64, 48];
-    private readonly HostNetwork network;
     private readonly string? text;
     private readonly GlibcVersion version;
     private readonly OrderGoal goal;
     private readonly Func<IpAddress, IpAddress?> sourceOf;
     private readonly GaiConf conf;
     private readonly DestinationClass[] classes;
+    private readonly GlibcOrder now;
+    private readonly Candidate[] wanted, representatives;
 
     /// <summary>For a host and a goal.</summary>
     /// <param name="network">The host.</param>
@@ -36,9 +37,12 @@ public sealed class OrderSolver
     /// <param name="sourceOf">The kernel's source for any destination.</param>
     public OrderSolver(HostNetwork network, string? text, GlibcVersion version, OrderGoal goal, Func<IpAddress, IpAddress?> sourceOf)
     {
-        (this.network, this.text, this.version, this.goal, this.sourceOf) = (network, text, version, goal, sourceOf);
+        (this.text, this.version, this.goal, this.sourceOf) = (text, version, goal, sourceOf);
         conf = GaiConf.Parse(text, version);
         classes = ClassesOf(network, conf, goal);
+        now = new(network, conf);
+        wanted = Candidates(goal.All);
+        representatives = Candidates(Array.ConvertAll(classes, c => c.Representative));
     }
 
     /// <summary>The classes of destinations that are looked at for side effects.</summary>
@@ -47,26 +51,27 @@ public sealed class OrderSolver
     /// <summary>The rule that decides against the goal, and by whom it is beaten; null: the goal holds.</summary>
     public (RuleResult Result, Candidate First, Candidate Other)? Against()
     {
-        var order = new GlibcOrder(network, conf);
-        var all = Candidates(order, goal.All);
         (RuleResult, Candidate, Candidate)? worst = null;
-        foreach (var other in all[1..])
+        foreach (var other in wanted[1..])
         {
             // A tie is no order: whichever answer arrives first goes first.
-            var result = order.Compare(all[0], other, firstFirst: false);
+            var result = now.Compare(wanted[0], other, firstFirst: false);
             if (result.Sign > 0 && (worst is null || result.Rule < worst.Value.Item1.Rule))
             {
-                worst = (result, all[0], other);
+                worst = (result, wanted[0], other);
             }
         }
 
         return worst;
     }
 
-    /// <summary>Changes that give the wanted order, the best first: fewest rows, then fewest other pairs that change, then the longest prefix.</summary>
+    /// <summary>
+    /// Changes that give the wanted order: fewest rows, then fewest other pairs that change, then the longest prefix; of each
+    /// reach the best, the best of all first.
+    /// </summary>
     public Solution[] Solve()
     {
-        var before = Outcomes(conf);
+        var before = Outcomes(now);
         var label = Rows(GaiKind.Label).Distinct().ToArray();
         var precedence = Rows(GaiKind.Precedence).Distinct().ToArray();
         var found = label.Concat(precedence).Select(r => Try([r], before)).OfType<Solution>().ToList();
@@ -75,25 +80,28 @@ public sealed class OrderSolver
             found = [.. label.SelectMany(l => precedence.Select(p => Try([l, p], before))).OfType<Solution>()];
         }
 
-        return [.. found.OrderBy(s => s.Rows.Length).ThenBy(s => s.Changed).ThenByDescending(s => s.Rows.Sum(r => r.Prefix.MappedLength))];
+        return
+        [
+            .. found.OrderBy(s => s.Changed).ThenByDescending(s => s.Rows.Sum(r => r.Prefix.MappedLength)).GroupBy(s => s.Scope)
+                .Select(reach => reach.Select(Written).FirstOrDefault(s => s is not null)).OfType<Solution>(),
+        ];
     }
+
+    /// <summary>A solution with its file; null where the file as glibc would read it does not give the order.</summary>
+    private Solution? Written(Solution solution) =>
+        GaiEdit.With(text, solution.Rows, version) is { } changed && GaiConf.Parse(changed, version) is { Crashes: false } after && Holds(now.With(after)) ? solution with { Text = changed } : null;
+
+    private bool Holds(GlibcOrder order) => Array.TrueForAll(wanted[1..], other => order.Compare(wanted[0], other, firstFirst: false).Sign < 0);
 
     private Solution? Try(GaiRow[] rows, int[] before)
     {
-        if (GaiEdit.With(text, rows, version) is not { } changed)
+        var order = now.With(conf.With(Added(conf.Labels, GaiKind.Label, rows), Added(conf.Precedences, GaiKind.Precedence, rows)));
+        if (!Holds(order))
         {
             return null;
         }
 
-        var after = GaiConf.Parse(changed, version);
-        var order = new GlibcOrder(network, after);
-        var all = Candidates(order, goal.All);
-        if (after.Crashes || !all[1..].All(other => order.Compare(all[0], other, firstFirst: false).Sign < 0))
-        {
-            return null;
-        }
-
-        var outcomes = Outcomes(after);
+        var outcomes = Outcomes(order);
         var pairs = new List<(DestinationClass, DestinationClass)>();
         int k = 0, counted = 0;
         for (var i = 0; i < classes.Length; i++)
@@ -111,7 +119,14 @@ public sealed class OrderSolver
             }
         }
 
-        return new(rows, changed, ScopeOf(rows), counted == 0 ? 0 : (double)pairs.Count / counted, [.. pairs]);
+        return new(rows, "", ScopeOf(rows), counted == 0 ? 0 : (double)pairs.Count / counted, [.. pairs]);
+    }
+
+    /// <summary>A table with the rows of its kind; one of the same prefix makes way.</summary>
+    private static PolicyTable Added(PolicyTable table, GaiKind kind, GaiRow[] rows)
+    {
+        var mine = Array.FindAll(rows, r => r.Kind == kind);
+        return mine.Length == 0 ? table : new(table.InOrder.Where(r => !Array.Exists(mine, m => m.Prefix.MappedLength == r.Prefix.MappedLength && m.Prefix.Network.Address.Bits == r.Prefix.Network.Address.Bits)).Concat(mine.Select(m => new PolicyRow(m.Prefix, m.Value))));
     }
 
     private bool IsGoal(IpAddress a, IpAddress b) => (a == goal.First && goal.Others.Contains(b)) || (b == goal.First && goal.Others.Contains(a));
@@ -124,20 +139,18 @@ public sealed class OrderSolver
             : "other";
     }
 
-    private Candidate[] Candidates(GlibcOrder order, IpAddress[] destinations) => order.Candidates(destinations, Array.ConvertAll(destinations, d => sourceOf(d)));
+    private Candidate[] Candidates(IpAddress[] destinations) => now.Candidates(destinations, Array.ConvertAll(destinations, d => sourceOf(d)));
 
     /// <summary>Every pair of classes: -1 the first goes first, 1 the second, 0 whichever arrives first.</summary>
-    private int[] Outcomes(GaiConf conf)
+    private int[] Outcomes(GlibcOrder order)
     {
-        var order = new GlibcOrder(network, conf);
-        var all = Candidates(order, Array.ConvertAll(classes, c => c.Representative));
-        var outcomes = new int[all.Length * (all.Length - 1) / 2];
+        var outcomes = new int[representatives.Length * (representatives.Length - 1) / 2];
         var k = 0;
-        for (var i = 0; i < all.Length; i++)
+        for (var i = 0; i < representatives.Length; i++)
         {
-            for (var j = i + 1; j < all.Length; j++)
+            for (var j = i + 1; j < representatives.Length; j++)
             {
-                var result = order.Compare(all[i], all[j], firstFirst: true);
+                var result = order.Compare(representatives[i], representatives[j], firstFirst: true);
                 outcomes[k++] = result.Rule == 10 ? 0 : result.Sign;
             }
         }

@@ -207,7 +207,7 @@ public sealed class SourceSelection
             return new(IpAddress.V4(0x7f000001), null);
         }
 
-        if (local.Contains(destination) || (destination.IsLoopback && network.Interfaces.Any(i => i is { Up: true, HardwareType: 772 })))
+        if (local.Contains(destination))
         {
             return new(LocalSource(destination), null, null, SourceRule.SameAddress);
         }
@@ -215,6 +215,11 @@ public sealed class SourceSelection
         if (BroadcastSource(destination) is { } owner)
         {
             return mayBroadcast ? new(owner, null) : new(null, "EACCES");
+        }
+
+        if (destination.IsLoopback && network.Interfaces.Any(i => i is { Up: true, HardwareType: 772 }))
+        {
+            return new(LocalSource(destination), null, null, SourceRule.SameAddress);
         }
 
         if (Route(destination) is not { } route)
@@ -285,7 +290,7 @@ public sealed class SourceSelection
     {
         foreach (var (i, a) in network.Addresses)
         {
-            if (i.Up && a is { Peer: null, Length: > 0 and < 31 } && a.Address.IsV4 && i.HardwareType != 772 && new IpPrefix(a.Address, a.Length).Last == destination)
+            if (i.Up && a is { Peer: null, Length: > 0 and < 31 } && a.Address.IsV4 && new IpPrefix(a.Address, a.Length).Last == destination)
             {
                 return a.Address;
             }
