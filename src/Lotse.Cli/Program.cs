@@ -55,6 +55,12 @@ internal static class Program
             return ChangeCommands.Guard(guarded);
         }
 
+        if (arguments is ["within", var etc, .. { Length: > 0 } program])
+        {
+            errors.Line($"lotse: {PrivateEtc.Within(etc, program)}");
+            return ExitCode.NotKnown;
+        }
+
         try
         {
             var call = Parser.Parse(Table.Commands, arguments, output, errors);

@@ -47,6 +47,9 @@ public readonly record struct Value(string Content, ValueKind Kind)
     /// <summary>A process, unit or container by name.</summary>
     public static Value Process(string name) => new(name, ValueKind.Process);
 
+    /// <summary>An address or prefix.</summary>
+    public static Value Address(IFormattable address) => new(address.ToString(null, null), ValueKind.Address);
+
     /// <summary>A host name.</summary>
     public static Value Host(string name) => new(name, ValueKind.Host);
 }

@@ -104,6 +104,21 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     public static partial int Kill(int pid, int signal);
 
+    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
+    public static partial int Socket(int domain, int type, int protocol);
+
+    [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
+    public static partial int Connect(int fd, void* address, uint length);
+
+    [LibraryImport("libc", EntryPoint = "getsockname", SetLastError = true)]
+    public static partial int GetSocketName(int fd, void* address, uint* length);
+
+    [LibraryImport("libc", EntryPoint = "mount", SetLastError = true)]
+    public static partial int Mount(byte* source, byte* target, byte* type, nuint flags, void* data);
+
+    [LibraryImport("libc", EntryPoint = "execv", SetLastError = true)]
+    public static partial int Execute(byte* path, byte** arguments);
+
     [LibraryImport("libc", EntryPoint = "umask")]
     public static partial uint SetModeMask(uint mask);
 

@@ -118,6 +118,12 @@ public sealed record GaiLine(int Number, GaiKind Kind, string[] Words, GaiFault 
 /// <summary>gai.conf(5) as a version of glibc reads it (nss/getaddrinfo.c gaiconf_init), and the tables that come of it.</summary>
 public sealed class GaiConf
 {
+    private GaiConf(GaiConf other, PolicyTable labels, PolicyTable precedences)
+    {
+        (Lines, Version, ScopesV4) = (other.Lines, other.Version, other.ScopesV4);
+        (Labels, Precedences) = (labels, precedences);
+    }
+
     private GaiConf(GaiLine[] lines, GlibcVersion version)
     {
         Lines = lines;
@@ -153,6 +159,9 @@ public sealed class GaiConf
     /// end the process for scopev4 (Debian 12), and to lose the line for label and precedence.
     /// </summary>
     public bool Crashes => !Version.ReadsMissingLength && Lines.Any(l => l is { Kind: GaiKind.ScopeV4, Fault: GaiFault.NoLength });
+
+    /// <summary>The same lines with other tables: to try what a row would do.</summary>
+    internal GaiConf With(PolicyTable labels, PolicyTable precedences) => new(this, labels, precedences);
 
     /// <summary>Reads the text of a file; null: there is no file.</summary>
     public static GaiConf Parse(string? text, GlibcVersion version)

@@ -36,6 +36,11 @@ public sealed class GlibcOrder
         interfaces = [.. kept.Select(x => x.Interface)];
     }
 
+    private GlibcOrder(GlibcOrder other, GaiConf conf) => (this.conf, addresses, interfaces) = (conf, other.addresses, other.interfaces);
+
+    /// <summary>The same host with another gai.conf.</summary>
+    public GlibcOrder With(GaiConf other) => new(this, other);
+
     /// <summary>What glibc knows of each destination's source.</summary>
     /// <param name="destinations">In the order of the name service: the family of the first decides how a source is looked up.</param>
     /// <param name="sources">Parallel; null: unreachable.</param>
@@ -140,6 +145,9 @@ public sealed class GlibcOrder
 
         return Prefer(firstFirst, 10);
     }
+
+    /// <summary>The tables.</summary>
+    public GaiConf Conf => conf;
 
     /// <summary>Label of an address.</summary>
     public int Label(IpAddress address) => conf.Labels[address];

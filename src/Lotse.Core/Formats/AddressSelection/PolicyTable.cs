@@ -25,11 +25,16 @@ public sealed class PolicyTable
     /// <summary>A table of rows in the order of their file.</summary>
     public PolicyTable(IEnumerable<PolicyRow> inOrder)
     {
+        InOrder = [.. inOrder];
+
         // OrderBy keeps equal rows in order, as the merge sort behind glibc's qsort does.
-        rows = [.. inOrder.OrderByDescending(r => r.Prefix.MappedLength)];
+        rows = [.. InOrder.OrderByDescending(r => r.Prefix.MappedLength)];
         masks = [.. rows.Select(r => IpPrefix.Mask(r.Prefix.MappedLength))];
         bits = [.. rows.Select((r, i) => r.Prefix.Address.Bits & masks[i])];
     }
+
+    /// <summary>The rows in the order of their file.</summary>
+    public IReadOnlyList<PolicyRow> InOrder { get; }
 
     /// <summary>The rows, longest prefix first.</summary>
     public IReadOnlyList<PolicyRow> Rows => rows;

@@ -73,9 +73,10 @@ public sealed class SourceSelection
     {
         this.network = network;
         labels = new(network.Labels);
-        foreach (var i in network.Interfaces.Where(i => i.Up))
+        foreach (var (_, a) in network.Addresses)
         {
-            foreach (var a in i.Addresses)
+            // The local table knows own addresses also while their interface is down, IPv6 ones once they are no longer tentative.
+            if (!a.Tentative || a.Optimistic)
             {
                 local.Add(a.Address);
             }
@@ -108,7 +109,7 @@ public sealed class SourceSelection
         NetworkInterface? device;
         if (local.Contains(destination))
         {
-            device = network.Interfaces.First(i => i.Up && i.Addresses.Any(a => a.Address == destination));
+            device = network.Interfaces.First(i => i.Addresses.Any(a => a.Address == destination));
         }
         else if (destination.IsMulticast)
         {
@@ -206,7 +207,7 @@ public sealed class SourceSelection
             return new(IpAddress.V4(0x7f000001), null);
         }
 
-        if (local.Contains(destination) || (destination.IsLoopback && network.Interfaces.Any(i => i is { Up: true, HardwareType: 772 })))
+        if (local.Contains(destination))
         {
             return new(LocalSource(destination), null, null, SourceRule.SameAddress);
         }
@@ -214,6 +215,11 @@ public sealed class SourceSelection
         if (BroadcastSource(destination) is { } owner)
         {
             return mayBroadcast ? new(owner, null) : new(null, "EACCES");
+        }
+
+        if (destination.IsLoopback && network.Interfaces.Any(i => i is { Up: true, HardwareType: 772 }))
+        {
+            return new(LocalSource(destination), null, null, SourceRule.SameAddress);
         }
 
         if (Route(destination) is not { } route)
@@ -266,7 +272,7 @@ public sealed class SourceSelection
     /// <summary>The local table's route to an own address prescribes the primary address of its subnet; 127.0.0.0/8 prescribes 127.0.0.1.</summary>
     private IpAddress LocalSource(IpAddress destination)
     {
-        var own = network.Addresses.Where(x => x.Interface.Up && x.Address.Address == destination).Select(x => x.Interface).FirstOrDefault();
+        var own = network.Addresses.Where(x => x.Address.Address == destination).Select(x => x.Interface).FirstOrDefault();
         if (own is null)
         {
             var loopback = network.Addresses.FirstOrDefault(x => x.Interface.HardwareType == 772 && x.Address.Address.IsV4 && new IpPrefix(x.Address.Address, x.Address.Length).Contains(destination)).Address;
@@ -284,7 +290,7 @@ public sealed class SourceSelection
     {
         foreach (var (i, a) in network.Addresses)
         {
-            if (i.Up && a is { Peer: null, Length: > 0 and < 31 } && a.Address.IsV4 && i.HardwareType != 772 && new IpPrefix(a.Address, a.Length).Last == destination)
+            if (i.Up && a is { Peer: null, Length: > 0 and < 31 } && a.Address.IsV4 && new IpPrefix(a.Address, a.Length).Last == destination)
             {
                 return a.Address;
             }
