@@ -55,6 +55,11 @@ internal static class Program
             return ChangeCommands.Guard(guarded);
         }
 
+        if (arguments is [Exits.Twin.Word])
+        {
+            return Areas.ExitsCommands.Twin(output, errors);
+        }
+
         try
         {
             var call = Parser.Parse(Table.Commands, arguments, output, errors);
