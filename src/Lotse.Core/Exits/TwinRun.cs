@@ -218,7 +218,7 @@ internal sealed class TwinRun : IDisposable
         {
             using (peer)
             {
-                peer.ReceiveTimeout = 2000;
+                peer.ReceiveTimeout = 4000;
                 var buffer = new byte[65536];
                 int got, all = 0;
                 while ((got = peer.Receive(buffer)) > 0)
@@ -251,6 +251,11 @@ internal sealed class TwinRun : IDisposable
         }
 
         var uploaded = Ask(machine, source, Twin.UploadBytes).Got;
+        if (uploaded < Twin.UploadBytes)
+        {
+            uploaded = Ask(machine, source, Twin.UploadBytes).Got;
+        }
+
         var hop = SecondHop(machine, source) ?? SecondHop(machine, source);
         Forget(network);
         var still = Ask(machine, source).Seen is not null || Ask(machine, source).Seen is not null;
@@ -274,7 +279,7 @@ internal sealed class TwinRun : IDisposable
                 socket.Bind(new IPEndPoint(IPAddress.Parse(source), 0));
             }
 
-            socket.SendTimeout = socket.ReceiveTimeout = bytes > 1 ? 2000 : (int)Patience.TotalMilliseconds;
+            socket.SendTimeout = socket.ReceiveTimeout = bytes > 1 ? 4000 : (int)Patience.TotalMilliseconds;
             if (!socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(spec.Server), Port)).Wait(Patience))
             {
                 return (null, 0, "no answer");
