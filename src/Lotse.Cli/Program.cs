@@ -61,6 +61,11 @@ internal static class Program
             return ExitCode.NotKnown;
         }
 
+        if (arguments is [Exits.Twin.Word])
+        {
+            return Areas.ExitsCommands.Twin(output, errors);
+        }
+
         try
         {
             var call = Parser.Parse(Table.Commands, arguments, output, errors);

@@ -28,6 +28,39 @@ internal static class ExitsCommands
                 new("one packet", "exits why fd00:11:22:1::a1 2001:db8:ffff::10 --root ./router"),
             ],
         },
+        new("exits plan", "plan a router's exit: the method that fits, and the changes of its files", MakePlan)
+        {
+            Description = "Chooses by prefix length, number of networks, wanted reachability and privacy, says what each method would break, and edits /etc/config in place. Sections of the old npt6 script are taken over. Nothing is changed before lotse apply; lotse exits prove tries the result in a twin first.",
+            Options =
+            [
+                new("--method", Takes.Choice, "METHOD", "the method") { Choices = ["auto", "pd", "nat6", "npt6", "range", "hybrid"], Default = "auto" },
+                new("--inbound", Takes.Text, "NETWORK", "the network that has to be reachable from outside") { Default = "none" },
+                new("--privacy", Takes.Choice, "WHAT", "addresses outside") { Choices = ["stable", "unlinkable"], Default = "stable" },
+                new("--prefix", Takes.Text, "PREFIX", "the outer prefix, where the files do not say it"),
+                new("--inner", Takes.Choice, "WHICH", "the inner prefix: dd00::/8 that hosts prefer, or as it is") { Choices = ["dd00", "keep"], Default = "dd00" },
+                new("--on-link", Takes.Nothing, "", "the far end's prefix is on its link and no daemon is wanted there"),
+                new("--prove", Takes.Nothing, "", "send packets through a twin of the router as it will be; no plan where that fails"),
+                Planning.Output,
+            ],
+            Examples =
+            [
+                new("what fits", "exits plan --host root@192.168.1.1"),
+                new("prefix translation, tried first", "exits plan --root ./router --method npt6 --prove"),
+            ],
+        },
+        new("exits guard", "plan a watcher on the router: hosts fall back to IPv4 when the far end is dead", Guard)
+        {
+            Description = "A POSIX script of 50 lines with a service of procd: it asks the far end every second by a route of its own, and takes the default route away after three silences.",
+            Options = [new("--probe", Takes.Text, "ADDRESS", "the far end's address in the tunnel"), Far, FarRoot, Planning.Output],
+            Examples = [new("the far end's address in the tunnel is known", "exits guard --host root@192.168.1.1 --probe 2001:db8:1:2::1 -o guard.json")],
+        },
+        new("exits prove", "send real packets through a twin of the router, without root", Prove)
+        {
+            Description = "Builds the router that the configuration makes, the far end, a server and a machine in each network, as namespaces of your own user, and compares what the server sees with what lotse exits why foretells. With a plan it asks the router whether the plan has worked.",
+            Arguments = [new("PLAN|ID", "a plan, or a change of lotse log: ask the router itself", Takes: Takes.File)],
+            Options = [Far, FarRoot],
+            Examples = [new("a copy of the router's /etc", "exits prove --root ./router"), new("what the router has now", "exits prove --host root@192.168.1.1")],
+        },
         new("exits rules", "the firewall that fw4 makes of the configuration, as nft reads it", Rules)
         {
             Description = "Lotse's own rendering of what concerns exits: zones, forwardings, rules, translations, includes. Nothing is loaded.",
@@ -103,6 +136,61 @@ internal static class ExitsCommands
             _ => ExitsDiagnosis.One(facts, Address(call, 0), Address(call, 1)),
         });
     });
+
+    private static int MakePlan(Invocation call)
+    {
+        IpPrefix? prefix = call["--prefix"] is not { } text ? null : IpPrefix.TryParse(text, out var parsed) && parsed.Address.IsV6 ? parsed : throw new UsageException($"\"{ByteText.Escape(text)}\" is no IPv6 prefix", "for example 2001:db8:1:2::/64");
+        var goal = new ExitsGoal(Enum.Parse<ExitsMethod>(call["--method"] ?? "auto", ignoreCase: true), call["--inbound"] is { } inbound and not "none" ? inbound : null, call["--privacy"] == "unlinkable", prefix, call.Has("--on-link"), call["--inner"] == "keep");
+        return Planning.Make(call, "exits", host =>
+        {
+            var decision = ExitsPlan.Make(ExitsFacts.Read(host), goal);
+            if (call.Has("--prove") && decision.After is { } after)
+            {
+                using var here = new Hosts.LocalHost();
+                var proof = ExitsProof.Twin(here, after);
+                if (ExitCode.OfProof(proof) != ExitCode.Fine)
+                {
+                    return new(proof, decision.Goal, [], [], []) { Impossible = true };
+                }
+
+                decision = decision with { Report = decision.Report with { Proof = proof, Reasons = [.. decision.Report.Reasons, .. proof.Reasons] } };
+            }
+
+            return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, []) { Impossible = decision.Impossible };
+        });
+    }
+
+    private static int Guard(Invocation call)
+    {
+        IpAddress? probe = call["--probe"] is not { } text ? null : IpAddress.TryParse6(text, out var parsed) ? parsed : throw new UsageException($"\"{ByteText.Escape(text)}\" is no IPv6 address");
+        return Planning.Make(call, "exits", host =>
+        {
+            var decision = ExitsGuard.Make(Read(call, host), probe);
+            return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, probe is null ? [] : ["probe", $"{probe}"]) { Impossible = decision.Impossible };
+        });
+    }
+
+    private static int Prove(Invocation call) => call.Arguments.Length > 0 ? Planning.Prove(call, "exits") : Hosting.With(call, host =>
+    {
+        using var here = new Hosts.LocalHost();
+        var proof = ExitsProof.Twin(here, Read(call, host));
+        return General.Print(call, proof with { Proof = proof }, ExitCode.OfProof(proof));
+    });
+
+    /// <summary>The other side of <c>lotse exits prove</c>, inside its namespaces.</summary>
+    public static int Twin(Output output, Output errors)
+    {
+        try
+        {
+            output.Write(Exits.Twin.Answer(Linux.Descriptor.ReadAll(0, 16 << 20)));
+            return ExitCode.Fine;
+        }
+        catch (Linux.ChangeFailedException e)
+        {
+            errors.Line(ByteText.Escape(e.Message));
+            return ExitCode.NotKnown;
+        }
+    }
 
     private static int Rules(Invocation call) => Hosting.With(call, host =>
     {

@@ -4,7 +4,7 @@ namespace Lotse.Exits;
 public static class ExitsArea
 {
     /// <summary>This area's line in the table of areas.</summary>
-    public static Area Area { get; } = new("exits", "IPv6 of the network at home leaves through a tunnel, or does not", Check, ExitsMessages.Explain);
+    public static Area Area { get; } = new("exits", "IPv6 of the network at home leaves through a tunnel, or does not", Check, ExitsMessages.Explain) { Prove = ExitsProof.Applied };
 
     /// <summary>On a machine that is neither a router nor the far end of a tunnel there is nothing to say.</summary>
     private static Report Check(Host host)

@@ -37,6 +37,18 @@ public static class DetachedProgram
         }
     }
 
+    /// <summary>Runs this program under another one, for example in namespaces that unshare(1) makes, and waits for its end.</summary>
+    /// <param name="under">The other program and its options.</param>
+    /// <param name="arguments">Those of this program.</param>
+    /// <param name="time">How long it may take.</param>
+    /// <param name="input">Its standard input.</param>
+    public static Reading<Ran> RunOurselves(string[] under, string[] arguments, TimeSpan time, byte[] input)
+    {
+        var program = Environment.GetEnvironmentVariable("LOTSE_BIN") is { Length: > 0 } given && !(Environment.ProcessPath ?? "").EndsWith("/lotse", StringComparison.Ordinal) ? given : Environment.ProcessPath ?? "/proc/self/exe";
+        string[] own = Path.GetFileName(program) == "dotnet" ? [program, Environment.GetCommandLineArgs()[0]] : [program];
+        return Programs.Run([.. under, "--", .. own, .. arguments], time, input);
+    }
+
     /// <summary>In the new process: leaves the session, and lets go of the input and outputs of whoever started it.</summary>
     public static unsafe void Detach()
     {

@@ -119,6 +119,12 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "execv", SetLastError = true)]
     public static partial int Execute(byte* path, byte** arguments);
 
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
+    public static partial int Unshare(int flags);
+
+    [LibraryImport("libc", EntryPoint = "gettid")]
+    public static partial int GetThreadId();
+
     [LibraryImport("libc", EntryPoint = "umask")]
     public static partial uint SetModeMask(uint mask);
 
