@@ -55,6 +55,13 @@ internal static class Program
             return ChangeCommands.Guard(guarded);
         }
 
+        if (arguments is ["pg", "step", _, _, ..])
+        {
+            var fault = Areas.PgCommands.Step(arguments[2..], errors);
+            errors.Flush();
+            return fault;
+        }
+
         try
         {
             var call = Parser.Parse(Table.Commands, arguments, output, errors);

@@ -43,11 +43,19 @@ public sealed record Circumstances
     /// <summary>Socket folders of the old configuration that are not there.</summary>
     public string[] MissingSocketFolders { get; init; } = [];
 
-    /// <summary>Asks the host.</summary>
+    /// <summary>Asks the host; this machine in one question, for folders around clusters change all the time and no plan hangs on that.</summary>
     public static Circumstances Read(Host host, ClusterFacts old, string newDirectory)
     {
-        var own = host.Ask("pg caller", static () => PgJson.Default.Circumstances, static () => new(Caller(), null));
-        var circumstances = own.Ok ? own.Value : new Circumstances { WorkingFolder = "/" };
+        var asked = host.Ask($"pg around {old.Directory} {newDirectory}", static () => PgJson.Default.Circumstances, () =>
+        {
+            using var here = new Hosts.LocalHost();
+            return new(Look(here, old, newDirectory, Caller()), null);
+        });
+        return asked.Ok ? asked.Value : Look(host, old, newDirectory, new());
+    }
+
+    private static Circumstances Look(Host host, ClusterFacts old, string newDirectory, Circumstances circumstances)
+    {
         var users = new Formats.UserNames(host);
         var mounts = host.ReadFile("/proc/self/mountinfo") is { Ok: true } read ? ByteText.Decode(read.Value) : "";
         var folders = (old.Setting("unix_socket_directories")?.Value ?? "").Split(',').Select(f => f.Trim()).Where(f => f.StartsWith('/'));
