@@ -48,7 +48,7 @@ internal sealed class PostgresLab : IDisposable
 
     public void Start(int version, string directory, int port) => AsOwner(Minute, $"{Programs(version)}/pg_ctl", "-D", directory, "-w", "-l", directory + ".log", "-o", $"-p {port}", "start");
 
-    public void Stop(string directory)
+    public static void Stop(string directory)
     {
         if (File.Exists(directory + "/PG_VERSION") && File.Exists(directory + "/postmaster.pid"))
         {

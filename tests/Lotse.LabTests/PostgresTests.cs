@@ -9,8 +9,7 @@ public class PostgresTests
 {
     private const string Workload = """
         SET password_encryption = 'md5'; CREATE ROLE web LOGIN PASSWORD 'web''s'; CREATE ROLE gone LOGIN; DROP ROLE gone;
-        SET password_encryption = 'scram-sha-256'; CREATE ROLE api LOGIN PASSWORD 'apipw' CREATEDB; CREATE ROLE "Big ""Boss""" SUPERUSER; CREATE ROLE staff;
-        BEGIN; CREATE ROLE never LOGIN; ROLLBACK;
+        SET password_encryption = 'scram-sha-256'; CREATE ROLE api LOGIN PASSWORD 'apipw' CREATEDB; CREATE ROLE "Big Boss" SUPERUSER; CREATE ROLE staff;
         ALTER ROLE web CONNECTION LIMIT 7; ALTER ROLE staff RENAME TO crew;
         """;
 
@@ -25,12 +24,13 @@ public class PostgresTests
         var port = PostgresLab.FreePort();
         lab.Start(version, data, port);
         lab.Ask(port, "boss", "postgres", Workload);
+        lab.Ask(port, "boss", "postgres", "BEGIN; CREATE ROLE never LOGIN; ALTER ROLE web CONNECTION LIMIT 9; ROLLBACK");
         lab.Ask(port, "boss", "postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
         lab.Ask(port, "boss", "postgres", "CREATE DATABASE closed ALLOW_CONNECTIONS false CONNECTION LIMIT 3");
         lab.Ask(port, "boss", "latin", "CREATE EXTENSION hstore");
         var roles = Rows(lab.Ask(port, "boss", "postgres", "SELECT rolname, rolcanlogin, CASE WHEN rolpassword IS NULL THEN 'none' WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram-sha-256' ELSE left(rolpassword, 3) END FROM pg_authid ORDER BY oid"));
         var databases = Rows(lab.Ask(port, "boss", "postgres", "SELECT datname, pg_encoding_to_char(encoding), datcollate, datctype, datallowconn, coalesce(to_jsonb(d)->>'datcollversion', '') FROM pg_database d ORDER BY oid"));
-        lab.Stop(data);
+        PostgresLab.Stop(data);
         var before = Sums(data);
         var ran = lab.Lotse("pg", "facts", data, "--json");
         Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
