@@ -65,24 +65,33 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     }
 
     /// <summary>Sets a mark: a fact that the next start must know.</summary>
-    public void Mark(string name) => Write($"{job.Work}/{name}", Encoding.ASCII.GetBytes(name + "\n"));
+    public void Mark(string name) => Write($"{job.Marks}/{name}", Encoding.ASCII.GetBytes(name + "\n"));
 
     /// <summary>Whether a mark is set.</summary>
-    public bool IsMarked(string name) => host.Status($"{job.Work}/{name}").Ok;
+    public bool IsMarked(string name) => host.Status($"{job.Marks}/{name}").Ok;
 
     /// <summary>Takes a mark away.</summary>
-    public void Unmark(string name) => _ = Try(["rm", "-f", $"{job.Work}/{name}"]);
+    public void Unmark(string name) => _ = Try(["rm", "-f", $"{job.Marks}/{name}"]);
 
-    /// <summary>Makes the folders of the upgrade, the owner's alone.</summary>
+    /// <summary>Makes the folders of the upgrade: the owner's alone, in one that is ours, so that it cannot change what we run.</summary>
     public void MakeFolders()
     {
-        foreach (var folder in new[] { job.Work, job.Sockets, $"{job.Work}/log" })
+        Ours("-m", "0711", job.Work);
+        foreach (var folder in new[] { job.Sockets, $"{job.Work}/log", job.Marks })
         {
-            var made = host.Run(["install", "-d", "-m", "0700", "-o", job.Uid.ToString(CultureInfo.InvariantCulture), "-g", job.Gid.ToString(CultureInfo.InvariantCulture), folder], TimeSpan.FromMinutes(1));
-            if (made is not { Ok: true, Value.ExitCode: 0 })
-            {
-                throw new StepFailedException($"cannot make {ByteText.Escape(folder)}: {(made.Ok ? ByteText.Escape(ByteText.Decode(made.Value.Errors).Trim()) : made.Error!.Message)}");
-            }
+            Owners(folder);
+        }
+    }
+
+    /// <summary>Makes a folder that belongs to the owner of the data.</summary>
+    public void Owners(string folder) => Ours("-m", "0700", "-o", job.Uid.ToString(CultureInfo.InvariantCulture), "-g", job.Gid.ToString(CultureInfo.InvariantCulture), folder);
+
+    private void Ours(params string[] arguments)
+    {
+        var made = host.Run(["install", "-d", .. arguments], TimeSpan.FromMinutes(1));
+        if (made is not { Ok: true, Value.ExitCode: 0 })
+        {
+            throw new StepFailedException($"cannot make {ByteText.Escape(arguments[^1])}: {(made.Ok ? ByteText.Escape(ByteText.Decode(made.Value.Errors).Trim()) : made.Error!.Message)}");
         }
     }
 
@@ -99,6 +108,15 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
             {
                 throw new StepFailedException($"cannot stop the server in {ByteText.Escape(directory)}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim()) : ran.Error!.Message)}");
             }
+        }
+    }
+
+    /// <summary>Stops the server of a directory that we, or pg_upgrade for us, started: its sockets are in our folder.</summary>
+    public void StopOwn(string directory, string programs)
+    {
+        if (ServerOf(directory) is not null && host.ReadFile($"{directory}/postmaster.opts", 65536) is { Ok: true } opts && ByteText.Decode(opts.Value).Contains(job.Sockets, StringComparison.Ordinal))
+        {
+            Stop(directory, programs);
         }
     }
 

@@ -59,7 +59,7 @@ internal static class PlanReader
             Existing = existing.Ok && place != wish.Old ? existing.Value : null,
             Mode = wish.Mode,
             SocketFolder = wish.SocketFolder,
-            Around = Circumstances.Read(host, old.Value, place[..Math.Max(1, place.LastIndexOf('/'))]),
+            Around = Circumstances.Read(host, old.Value, place[..Math.Max(1, place.LastIndexOf('/'))], wish.SocketFolder),
         }, null);
     }
 

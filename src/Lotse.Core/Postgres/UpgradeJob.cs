@@ -73,8 +73,11 @@ public sealed record UpgradeJob
     /// <summary>The unfinished cluster.</summary>
     public string Unfinished => $"{Work}/new";
 
-    /// <summary>Where sockets are: short, for a socket's path has 107 bytes.</summary>
-    public string Sockets => ClusterFindings.FitsSocket($"{Work}/run", 50432) ? $"{Work}/run" : $"/tmp/lotse-pg-{Convert.ToHexStringLower(BitConverter.GetBytes(PgControl.Crc32C(0, Encoding.UTF8.GetBytes(Work))))}";
+    /// <summary>Where sockets are: short, for a socket's path has 107 bytes. /run is nobody's but root's.</summary>
+    public string Sockets => ClusterFindings.FitsSocket($"{Work}/run", 50432) ? $"{Work}/run" : $"{(Linux.Libc.GetEffectiveUserId() == 0 ? "/run" : "/tmp")}/lotse-pg-{Convert.ToHexStringLower(BitConverter.GetBytes(PgControl.Crc32C(0, Encoding.UTF8.GetBytes(Work))))}";
+
+    /// <summary>Where facts are noted that the next start must know.</summary>
+    public string Marks => $"{Work}/marks";
 
     /// <summary>The file that holds it.</summary>
     public string File => $"{Work}/job.json";
@@ -86,6 +89,15 @@ public sealed record UpgradeJob
         if (!read.Ok)
         {
             return new(null!, read.Error);
+        }
+
+        // It says what is run: nobody but who runs it may have written it, or be able to put another in its place.
+        foreach (var path in new[] { file, file[..Math.Max(1, file.LastIndexOf('/'))] })
+        {
+            if (host.Status(path) is not { Ok: true, Value: { Kind: not FileKind.Link } status } || (status.Uid != 0 && status.Uid != Linux.Libc.GetEffectiveUserId()) || (status.Mode & 0x12) != 0)
+            {
+                return new(null!, new(HostErrorKind.Denied, $"{ByteText.Escape(path)} may be changed by others"));
+            }
         }
 
         try

@@ -29,22 +29,22 @@ internal static class UpgradeProof
             programs.Stop(job.Old, job.OldPrograms);
         }
 
-        programs.Write($"{job.Work}/before.tsv", ByteText.Encode(string.Concat(lines.Select(l => l + "\n"))));
+        programs.Write($"{job.Marks}/before.tsv", ByteText.Encode(string.Concat(lines.Select(l => l + "\n"))));
     }
 
     /// <summary>Notes what the unfinished new cluster holds, through the server that runs; it is stopped for the files.</summary>
     public static void NoteAfter(ClusterPrograms programs, UpgradeJob job)
     {
         var asked = job.CompareContents ? Asked(programs, job) : [];
-        programs.Write($"{job.Work}/asked.tsv", ByteText.Encode(string.Concat(asked.Select(l => l + "\n"))));
+        programs.Write($"{job.Marks}/asked.tsv", ByteText.Encode(string.Concat(asked.Select(l => l + "\n"))));
     }
 
     /// <summary>Compares both; the first differences are the error.</summary>
     public static void MustHold(ClusterPrograms programs, UpgradeJob job)
     {
-        var asked = Lines(programs.Host, $"{job.Work}/asked.tsv") ?? throw new StepFailedException("what the new cluster holds was not noted");
+        var asked = Lines(programs.Host, $"{job.Marks}/asked.tsv") ?? throw new StepFailedException("what the new cluster holds was not noted");
         string[] after = [.. Held(programs, job.Unfinished), .. asked];
-        programs.Write($"{job.Work}/after.tsv", ByteText.Encode(string.Concat(after.Select(l => l + "\n"))));
+        programs.Write($"{job.Marks}/after.tsv", ByteText.Encode(string.Concat(after.Select(l => l + "\n"))));
         var (lost, gained) = Differences(programs.Host, job) ?? throw new StepFailedException("what the old cluster held was not noted");
         if (lost.Length + gained.Length > 0)
         {
@@ -60,22 +60,22 @@ internal static class UpgradeProof
             return new("the new cluster cannot be read", [], [], [new("whether the upgrade worked", "the job or the new cluster is not there", $"lotse pg facts {Value.Path(plan.Proof.FirstOrDefault() ?? "NEW")}")]);
         }
 
-        var before = Lines(host, $"{job.Work}/before.tsv") ?? [];
+        var before = Lines(host, $"{job.Marks}/before.tsv") ?? [];
         var differences = Differences(host, job);
         var same = differences is { Lost.Length: 0, Gained.Length: 0 } && before.Length > 0;
-        var wasRunning = host.Status($"{job.Work}/{UpgradeSteps.WasRunning}").Ok;
+        var wasRunning = host.Status($"{job.Marks}/{UpgradeSteps.WasRunning}").Ok;
         var tables = before.Count(l => l.StartsWith("relation\t", StringComparison.Ordinal) && l.Split('\t') is [_, _, "r" or "m", ..]);
         var hba = job.HbaFile is null || (host.ReadFile(job.HbaFile) is { Ok: true } old && host.ReadFile($"{job.New}/pg_hba.conf") is { Ok: true } carried && old.Value.AsSpan().SequenceEqual(carried.Value));
         var isUp = now.Version == job.To && (wasRunning ? now.IsRunning : now.Control is { IsShutDown: true });
         var reasons = new List<Reason>
         {
             new($"{Value.Path(job.New)} is of PostgreSQL {job.To} and {(wasRunning ? "its server runs" : "was stopped in order")}", isUp ? Verdict.Yes : Verdict.No, null, new Seen($"{now.Version}, {(now.IsRunning ? "running" : now.Control?.State ?? "?")}", job.New)),
-            new($"roles with their passwords, databases, extensions and {ClusterFindings.Plural(tables, "table", "tables")} are the same", same ? Verdict.Yes : Verdict.No, "system catalogs of both clusters, sizes of tables", new Seen($"{before.Length} lines", $"{job.Work}/before.tsv"), new Seen("compared with", $"{job.Work}/after.tsv")),
+            new($"roles with their passwords, databases, extensions and {ClusterFindings.Plural(tables, "table", "tables")} are the same", same ? Verdict.Yes : Verdict.No, "system catalogs of both clusters, sizes of tables", new Seen($"{before.Length} lines", $"{job.Marks}/before.tsv"), new Seen("compared with", $"{job.Marks}/after.tsv")),
             new("everybody may log in as before: pg_hba.conf is the old one", hba ? Verdict.Yes : Verdict.No, "src/backend/libpq/hba.c", new Seen(job.HbaFile ?? "none", $"{job.New}/pg_hba.conf")),
         };
         if (job.CompareContents)
         {
-            reasons.Add(new("rows, sequences, large objects and grants are the same", same ? Verdict.Yes : Verdict.No, "count and digest of every table, asked of both servers", new Seen($"{before.Count(l => l.StartsWith("content\t", StringComparison.Ordinal))} tables read", $"{job.Work}/before.tsv")));
+            reasons.Add(new("rows, sequences, large objects and grants are the same", same ? Verdict.Yes : Verdict.No, "count and digest of every table, asked of both servers", new Seen($"{before.Count(l => l.StartsWith("content\t", StringComparison.Ordinal))} tables read", $"{job.Marks}/before.tsv")));
         }
 
         if (job.Moved.Length > 0)
@@ -83,7 +83,7 @@ internal static class UpgradeProof
             reasons.Add(new($"{ClusterFindings.Plural(job.Moved.Sum(m => m.Indexes.Length), "index whose order moved was", "indexes whose order moved were")} rebuilt before anybody used them", Verdict.Yes, "REINDEX"));
         }
 
-        var left = host.Status($"{job.Work}/statistics-missing").Ok ? "; statistics are still to be made, by who may log in: vacuumdb --all --analyze-in-stages" : "";
+        var left = host.Status($"{job.Marks}/statistics-missing").Ok ? "; statistics are still to be made, by who may log in: vacuumdb --all --analyze-in-stages" : "";
         var proved = same && hba && isUp;
         return new(proved ? (Text)$"PostgreSQL {job.To} in {Value.Path(job.New)} holds what {job.From} in {Value.Path(job.Old)} held; {(job.Mode == TransferMode.Link ? "the old one shares its files and is not to be used again" : "the old cluster is still there")}{left}"
             : "the new cluster is not what the old one was", [.. reasons], [], proved ? [] : [new("whether the new cluster can be used", "a comparison failed", $"{Value.Path(job.Work)} has both lists and all logs")]);
@@ -102,7 +102,7 @@ internal static class UpgradeProof
     }
 
     private static (string[] Lost, string[] Gained)? Differences(Host host, UpgradeJob job) =>
-        Lines(host, $"{job.Work}/before.tsv") is { } before && Lines(host, $"{job.Work}/after.tsv") is { } after
+        Lines(host, $"{job.Marks}/before.tsv") is { } before && Lines(host, $"{job.Marks}/after.tsv") is { } after
             ? ([.. before.Except(after)], [.. after.Except(before)]) : null;
 
     private static string[]? Lines(Host host, string file) =>

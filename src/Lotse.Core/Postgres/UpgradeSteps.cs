@@ -50,7 +50,7 @@ public static class UpgradeSteps
 
             if (!back)
             {
-                programs.Write($"{job.Work}/step.pid", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
+                programs.Write($"{job.Marks}/step.pid", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
             }
 
             (name switch
@@ -77,7 +77,7 @@ public static class UpgradeSteps
     /// <summary>A step that was left at work when lotse died, with all that it started but servers.</summary>
     private static void EndOthers(Host host, UpgradeJob job)
     {
-        if (host.ReadFile($"{job.Work}/step.pid", 64) is { Ok: true } read && int.TryParse(ByteText.Decode(read.Value).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && pid > 1 && pid != Environment.ProcessId
+        if (host.ReadFile($"{job.Marks}/step.pid", 64) is { Ok: true } read && int.TryParse(ByteText.Decode(read.Value).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && pid > 1 && pid != Environment.ProcessId
             && host.ReadFile($"/proc/{pid}/cmdline", 65536) is { Ok: true } line && ByteText.Decode(line.Value).Contains(job.File, StringComparison.Ordinal))
         {
             // It leads a process group of its own: pg_upgrade and its helpers end with it.
@@ -110,6 +110,7 @@ public static class UpgradeSteps
     private static void StartOldAgain(ClusterPrograms programs, UpgradeJob job)
     {
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
+        programs.StopOwn(job.Old, job.OldPrograms);
         if (programs.IsMarked(WasRunning) && programs.ServerOf(job.Old) is null)
         {
             programs.StartForOthers(job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
@@ -126,6 +127,7 @@ public static class UpgradeSteps
             throw new StepFailedException($"{ByteText.Escape(programs.Host.Status(job.New).Ok ? job.New : job.Unfinished)} is there already");
         }
 
+        programs.Owners(job.Unfinished);
         programs.Run("initdb", [$"{job.NewPrograms}/initdb", "-D", job.Unfinished, "--auth=trust", "--no-sync", .. job.InitArguments]);
     }
 
@@ -141,12 +143,16 @@ public static class UpgradeSteps
         if (programs.IsMarked(Complete))
         {
             var aside = $"{job.Work}/undone-{programs.Host.Now:yyyyMMdd-HHmmss}";
-            programs.Run("mv", "mv", "-T", job.Unfinished, aside);
+            Rename(programs, job.Unfinished, aside, job);
             programs.Unmark(Complete);
         }
         else
         {
-            programs.Run("rm", "rm", "-rf", "--one-file-system", job.Unfinished);
+            var removed = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Unfinished], TimeSpan.FromHours(1));
+            if (removed is not { Ok: true, Value.ExitCode: 0 })
+            {
+                throw new StepFailedException($"cannot remove the unfinished {ByteText.Escape(job.Unfinished)}");
+            }
         }
     }
 
@@ -168,16 +174,7 @@ public static class UpgradeSteps
     private static void GiveFilesBack(ClusterPrograms programs, UpgradeJob job)
     {
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
-        if (programs.ServerOf(job.Old) is not null && !programs.IsMarked(WasRunning))
-        {
-            programs.Stop(job.Old, job.OldPrograms);
-        }
-        else if (programs.ServerOf(job.Old) is not null && programs.Host.ReadFile($"{job.Old}/postmaster.opts", 65536) is { Ok: true } opts && ByteText.Decode(opts.Value).Contains(job.Sockets, StringComparison.Ordinal))
-        {
-            // Started by pg_upgrade, not for its users.
-            programs.Stop(job.Old, job.OldPrograms);
-        }
-
+        programs.StopOwn(job.Old, job.OldPrograms);
         var (control, disabled) = ($"{job.Old}/global/pg_control", $"{job.Old}/global/pg_control.old");
         if (programs.Host.Status(disabled).Ok && !programs.Host.Status(control).Ok)
         {
@@ -382,11 +379,7 @@ public static class UpgradeSteps
     /// <summary>What nobody needs once the old cluster serves again. Logs stay.</summary>
     private static void Clean(ClusterPrograms programs, UpgradeJob job)
     {
-        _ = programs.Try(["rm", "-rf", $"{job.Work}/run", $"{job.Work}/{Opened}", $"{job.Work}/{Complete}", $"{job.Work}/before.tsv", $"{job.Work}/after.tsv", $"{job.Work}/asked.tsv", $"{job.Work}/step.pid", $"{job.Work}/statistics-missing"]);
-        if (job.Sockets.StartsWith("/tmp/lotse-pg-", StringComparison.Ordinal))
-        {
-            _ = programs.Host.Run(["rm", "-rf", job.Sockets], TimeSpan.FromMinutes(1));
-        }
+        _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Sockets, job.Marks], TimeSpan.FromMinutes(1));
     }
 
     private static void Nothing(ClusterPrograms programs, UpgradeJob job)
