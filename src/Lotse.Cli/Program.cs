@@ -50,20 +50,20 @@ internal static class Program
             return ExitCode.Fine;
         }
 
-        if (arguments is ["guard", var guarded])
+        // By these words lotse starts itself; they are no commands.
+        switch (arguments)
         {
-            return ChangeCommands.Guard(guarded);
-        }
-
-        if (arguments is ["within", var etc, .. { Length: > 0 } program])
-        {
-            errors.Line($"lotse: {PrivateEtc.Within(etc, program)}");
-            return ExitCode.NotKnown;
-        }
-
-        if (arguments is [Exits.Twin.Word])
-        {
-            return Areas.ExitsCommands.Twin(output, errors);
+            case ["guard", var guarded]:
+                return ChangeCommands.Guard(guarded);
+            case ["within", var etc, .. { Length: > 0 } program]:
+                errors.Line($"lotse: {PrivateEtc.Within(etc, program)}");
+                return ExitCode.NotKnown;
+            case [Exits.Twin.Word]:
+                return Areas.ExitsCommands.Twin(output, errors);
+            case ["pg", "step", _, _, ..]:
+                var fault = Areas.PgCommands.Step(arguments[2..], errors);
+                errors.Flush();
+                return fault;
         }
 
         try

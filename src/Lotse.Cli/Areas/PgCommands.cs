@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lotse.Formats;
+using Lotse.Hosts;
 using Lotse.Postgres;
 
 namespace Lotse.Cli.Areas;
@@ -34,14 +35,21 @@ internal static class PgCommands
                 new("--old-bin", Takes.File, "DIR", "programs of the old version, when they are not where they usually are"),
                 new("--new-bin", Takes.File, "DIR", "programs of the new version"),
                 new("--new-data", Takes.File, "DIR", "where the new cluster shall lie") { Default = "beside the old one" },
+                new("--compare", Takes.Choice, "WHAT", "what is compared before and afterwards: every row, or tables and their sizes") { Choices = ["contents", "tables"], Default = "contents below 1 GiB" },
                 new("--socket-dir", Takes.File, "DIR", "where the sockets of the upgrade go") { Default = "a folder of its own" },
                 ConfigFolder,
+                Planning.Output,
             ],
             Examples =
             [
                 new("what would break", "pg plan /var/lib/postgresql/15/main --to 18"),
-                new("programs elsewhere", "pg plan /srv/pg/13 --to 15 --new-bin /opt/pg15/bin"),
+                new("write it for lotse apply", "pg plan /srv/pg/13 --to 15 --new-bin /opt/pg15/bin --output upgrade.plan"),
             ],
+        },
+        new("pg prove", "whether an upgrade brought everything over: the new cluster is compared with what the old one held", call => Planning.Prove(call, "pg"))
+        {
+            Arguments = [Planning.Proved],
+            Examples = [new("the newest upgrade", "pg prove")],
         },
         new("pg hash", "which roles have md5 hashes, and the road to scram", Hash)
         {
@@ -58,7 +66,21 @@ internal static class PgCommands
         },
     ];
 
-    private static int MakePlan(Invocation call) => Hosting.With(call, host =>
+    /// <summary>A step of an upgrade, as the plan runs it: <c>lotse pg step NAME JOB [--back]</c>.</summary>
+    public static int Step(string[] arguments, Output errors)
+    {
+        _ = Lotse.Linux.Libc.NewSession();
+        using var here = new LocalHost();
+        if (UpgradeSteps.Run(here, arguments[0], arguments[1], arguments.Length > 2) is not { } fault)
+        {
+            return ExitCode.Fine;
+        }
+
+        errors.Line(fault);
+        return ExitCode.NotKnown;
+    }
+
+    private static int MakePlan(Invocation call) => Planning.Make(call, "pg", host =>
     {
         string? Folder(string option) => call[option] is { } named ? host.IsThisMachine ? Path.GetFullPath(named).TrimEnd('/') : named.TrimEnd('/') : null;
         var old = host.IsThisMachine ? Path.GetFullPath(call.Arguments[0]) : call.Arguments[0];
@@ -72,7 +94,20 @@ internal static class PgCommands
             Mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, _ => null },
         };
         var facts = PlanReader.Read(host, wish);
-        return General.Print(call, facts.Ok ? UpgradeDiagnosis.Report(facts.Value) : throw new NotKnownException(facts.Error!.Message));
+        if (!facts.Ok)
+        {
+            throw new NotKnownException(facts.Error!.Message);
+        }
+
+        // Where something stands in the way there is no plan; nor is there one for a machine that is only looked at.
+        var report = UpgradeDiagnosis.Report(facts.Value);
+        if (!host.IsThisMachine || report.Unknowns.Length > 0 || facts.Value.Existing is not null || facts.Value.To <= facts.Value.Old.Version || report.Findings.Any(f => f.Severity == Severity.Error))
+        {
+            return new Decision(report, "", [], [], []) { Impossible = report.Findings.Any(f => f.Severity == Severity.Error) };
+        }
+
+        var (changes, job) = UpgradePlan.Make(facts.Value, Environment.ProcessPath ?? "lotse", call["--compare"] switch { "contents" => true, "tables" => false, _ => null });
+        return new(report, $"upgrade PostgreSQL {job.From} in {job.Old} to {job.To} in {job.New}", changes, [], [job.File]);
     });
 
     private static int Hash(Invocation call) => Hosting.With(call, host => General.Print(call, ClusterDiagnosis.Hashes(Read(call, host, call.Arguments[0], deep: false))));

@@ -43,14 +43,22 @@ public sealed record Circumstances
     /// <summary>Socket folders of the old configuration that are not there.</summary>
     public string[] MissingSocketFolders { get; init; } = [];
 
-    /// <summary>Asks the host.</summary>
-    public static Circumstances Read(Host host, ClusterFacts old, string newDirectory)
+    /// <summary>Asks the host; this machine in one question, for folders around clusters change all the time and no plan hangs on that.</summary>
+    public static Circumstances Read(Host host, ClusterFacts old, string newDirectory, string? sockets = null)
     {
-        var own = host.Ask("pg caller", static () => PgJson.Default.Circumstances, static () => new(Caller(), null));
-        var circumstances = own.Ok ? own.Value : new Circumstances { WorkingFolder = "/" };
+        var asked = host.Ask($"pg around {old.Directory} {newDirectory}", static () => PgJson.Default.Circumstances, () =>
+        {
+            using var here = new Hosts.LocalHost();
+            return new(Look(here, old, newDirectory, sockets, Caller()), null);
+        });
+        return asked.Ok ? asked.Value : Look(host, old, newDirectory, sockets, new());
+    }
+
+    private static Circumstances Look(Host host, ClusterFacts old, string newDirectory, string? sockets, Circumstances circumstances)
+    {
         var users = new Formats.UserNames(host);
         var mounts = host.ReadFile("/proc/self/mountinfo") is { Ok: true } read ? ByteText.Decode(read.Value) : "";
-        var folders = (old.Setting("unix_socket_directories")?.Value ?? "").Split(',').Select(f => f.Trim()).Where(f => f.StartsWith('/'));
+        var folders = (old.Setting("unix_socket_directories")?.Value ?? "").Split(',').Select(f => f.Trim()).Where(f => f.StartsWith('/')).Concat(sockets is null ? [] : [sockets]);
         var passwd = host.ReadFile("/etc/passwd") is { Ok: true } file ? ByteText.Decode(file.Value).Split('\n').Select(l => l.Split(':')).FirstOrDefault(f => f.Length > 2 && f[0] == "postgres") : null;
         return circumstances with
         {

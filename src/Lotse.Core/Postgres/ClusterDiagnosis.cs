@@ -40,7 +40,7 @@ internal static class ClusterDiagnosis
             reasons.Add(new(@"each one sets the same password again, for example by \password in psql; nobody else has to know it", Lotse.Verdict.Yes, "ALTER ROLE … PASSWORD"));
         }
 
-        Text verdict = md5.Length == 0 ? "no role has an md5 hash" : $"{md5.Length} of {people.Length} roles that may log in have an md5 hash: {Value.User(string.Join(", ", md5.Take(8).Select(r => r.Name)))}";
+        Text verdict = md5.Length == 0 ? (Text)"no role has an md5 hash" : $"{md5.Length} of {people.Length} roles that may log in have an md5 hash: {Value.User(string.Join(", ", md5.Take(8).Select(r => r.Name)))}";
         return new(verdict, [.. reasons], [.. ClusterFindings.ScramLines(facts)], Unknowns(facts)) { Answer = PgJson.Part(FactsAnswer.Of(facts)), Facts = PgJson.Part(facts) };
     }
 
@@ -55,7 +55,7 @@ internal static class ClusterDiagnosis
 
     /// <summary>The answer in a line.</summary>
     public static Text Headline(ClusterFacts facts) => facts.Control is { } control
-        ? $"{Value.Path(facts.Directory)}: PostgreSQL {facts.Version}, {(facts.IsRunning ? "running" : control.State)}{(facts.Sizes is { } sizes ? $", {Amount.OfKib(sizes.TotalBytes / 1024)}" : "")}"
+        ? (Text)$"{Value.Path(facts.Directory)}: PostgreSQL {facts.Version}, {(facts.IsRunning ? "running" : control.State)}{(facts.Sizes is { } sizes ? $", {Amount.OfKib(sizes.TotalBytes / 1024)}" : "")}"
         : $"{Value.Path(facts.Directory)}: PostgreSQL {(facts.Version == 0 ? "of a version that cannot be read" : $"{facts.Version}")}, its control file cannot be read";
 
     /// <summary>What a person wants to see of a cluster: name and value.</summary>

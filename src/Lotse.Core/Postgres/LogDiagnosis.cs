@@ -77,7 +77,7 @@ internal static partial class LogDiagnosis
         if (findings.Length == 0 && !complete && (upgrade || consult is not null))
         {
             unknowns.Add(new("why pg_upgrade failed", consult is null ? "no line of it is known" : "the reason stands in another file",
-                consult is null ? "the files in pg_upgrade_output.d of the new cluster: lotse pg why NEWDIR" : $"lotse pg why {Value.Path(consult)}"));
+                consult is null ? (Text)"the files in pg_upgrade_output.d of the new cluster: lotse pg why NEWDIR" : $"lotse pg why {Value.Path(consult)}"));
         }
 
         Text verdict = findings.Length > 0 ? findings[0].Title
@@ -138,6 +138,12 @@ internal static partial class LogDiagnosis
         if (found.Exists(f => f is { Id: "pg/invalid-db", Certainty: Certainty.Proven }))
         {
             found.RemoveAll(f => f is { Id: "pg/invalid-db", Certainty: Certainty.Inferred });
+        }
+
+        else if (found.FindIndex(f => f.Id == "pg/db-noconn") is >= 0 and var closed && Has("pg/invalid-db"))
+        {
+            // Newer versions say one sentence of both: closed databases, and half dropped ones.
+            found[closed] = found[closed] with { Certainty = Certainty.Inferred };
         }
 
         // The general sentence says nothing beside the names.

@@ -80,6 +80,7 @@ public sealed record ListAnswer(FactsAnswer[] Clusters);
 [JsonSerializable(typeof(ClusterFacts))]
 [JsonSerializable(typeof(FactsAnswer))]
 [JsonSerializable(typeof(ListAnswer))]
+[JsonSerializable(typeof(UpgradeJob))]
 [JsonSerializable(typeof(LinkedLibraries))]
 [JsonSerializable(typeof(Circumstances))]
 [JsonSerializable(typeof(PlanFacts))]

@@ -37,6 +37,9 @@ public sealed record PlanFacts
     /// <summary>What lies there already; null: nothing.</summary>
     public ClusterFacts? Existing { get; init; }
 
+    /// <summary>Whether something stands there that is no cluster.</summary>
+    public bool IsTaken { get; init; }
+
     /// <summary>How files are brought over; null: the best that keeps a way back.</summary>
     public TransferMode? Mode { get; init; }
 

@@ -41,8 +41,16 @@ internal static class PlanReader
         var place = wish.NewDirectory ?? Beside(wish.Old, old.Value.Version, wish.To);
         var existing = ClusterReader.Read(host, place, deep: true, sizes: false);
         var installation = newPrograms is null ? null : Installations.Read(host, newPrograms, isNew: true);
+
+        // What the plan is made of, so that it does not hold once these have changed.
+        foreach (var file in old.Value.Settings.Select(s => s.File).Append(old.Value.ConfigFile).Append(old.Value.HbaFile).Append($"{wish.Old}/PG_VERSION").OfType<string>().Distinct())
+        {
+            _ = host.Status(file);
+        }
+
         return new(new()
         {
+            IsTaken = !existing.Ok && host.Status(place).Ok,
             Old = old.Value,
             To = wish.To,
             OldInstallation = oldPrograms is null ? null : Installations.Read(host, oldPrograms, isNew: false),
@@ -51,7 +59,7 @@ internal static class PlanReader
             Existing = existing.Ok && place != wish.Old ? existing.Value : null,
             Mode = wish.Mode,
             SocketFolder = wish.SocketFolder,
-            Around = Circumstances.Read(host, old.Value, place[..Math.Max(1, place.LastIndexOf('/'))]),
+            Around = Circumstances.Read(host, old.Value, place[..Math.Max(1, place.LastIndexOf('/'))], wish.SocketFolder),
         }, null);
     }
 

@@ -114,6 +114,11 @@ internal static partial class UpgradeFindings
     {
         if (facts.Existing is not { } existing)
         {
+            if (facts.IsTaken)
+            {
+                yield return Note("pg/new-not-empty", Severity.Error, Value.Path(facts.NewDirectory), $"{Value.Path(facts.NewDirectory)} is there already, and is no cluster", "the new cluster gets this name when it is complete, not before", "rename(2)", "it is there", facts.NewDirectory, "move it away, or name another directory: --new-data DIR");
+            }
+
             yield break;
         }
 

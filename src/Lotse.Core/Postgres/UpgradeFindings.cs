@@ -116,8 +116,9 @@ internal static partial class UpgradeFindings
 
         foreach (var folder in around.MissingSocketFolders)
         {
-            yield return Note("pg/socketdir-missing", Severity.Warning, Value.Path(folder), $"the folder for sockets, {Value.Path(folder)}, is not there: the server cannot start", "the packaged folder is made by the service or image, not by the server", "src/backend/libpq/pqcomm.c; unix_socket_directories", old.Setting("unix_socket_directories")!.Value, $"{old.Setting("unix_socket_directories")!.File}:{old.Setting("unix_socket_directories")!.Line}",
-                "the upgrade uses a folder of its own; make this one before the server is started for others");
+            var named = folder == facts.SocketFolder ? null : old.Setting("unix_socket_directories");
+            yield return Note("pg/socketdir-missing", named is null ? Severity.Error : Severity.Warning, Value.Path(folder), $"the folder for sockets, {Value.Path(folder)}, is not there: the server cannot start", "the packaged folder is made by the service or image, not by the server", "src/backend/libpq/pqcomm.c; unix_socket_directories", named?.Value ?? folder, named is null ? "--socket-dir" : $"{named.File}:{named.Line}",
+                named is null ? "make it, or leave it out" : "the upgrade uses a folder of its own; make this one before the server is started for others");
         }
 
         var port = int.TryParse(old.Setting("port")?.Value, out var said) ? said : 5432;

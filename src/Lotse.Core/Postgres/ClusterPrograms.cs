@@ -1,0 +1,148 @@
+using System.Globalization;
+using System.Text;
+using Lotse.Changing;
+
+namespace Lotse.Postgres;
+
+/// <summary>A step of an upgrade could not be done.</summary>
+/// <param name="message">What and why, in one line.</param>
+internal sealed class StepFailedException(string message) : Exception(message);
+
+/// <summary>Runs the programs of clusters as the owner of the data, in a clean environment, with their words kept in a log.</summary>
+internal sealed class ClusterPrograms(Host host, UpgradeJob job)
+{
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+
+    /// <summary>What pg_upgrade and libpq would take from the environment of whoever started us.</summary>
+    private static readonly string[] Variables = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE", "PGOPTIONS", "PGDATA", "PGSSLMODE", "PGCLIENTENCODING", "PGTZ", "PGDATESTYLE"];
+
+    public Host Host => host;
+
+    /// <summary>Runs a program that must end with 0.</summary>
+    /// <exception cref="StepFailedException">It did not, or could not be run.</exception>
+    public string Run(string what, params string[] arguments) => Run(what, null, arguments);
+
+    /// <summary>Runs a program with an input, and keeps all it says in WORK/log/WHAT.log.</summary>
+    public string Run(string what, byte[]? input, params string[] arguments)
+    {
+        var ran = Try(arguments, input);
+        if (!ran.Ok)
+        {
+            throw new StepFailedException($"{what}: {ran.Error!.Message}");
+        }
+
+        var said = ByteText.Decode([.. ran.Value.Output, .. ran.Value.Errors]);
+        if (ran.Value.ExitCode != 0)
+        {
+            var kept = $"{job.Work}/log/{what.Replace(' ', '-')}.log";
+            Write(kept, [.. ran.Value.Output, .. ran.Value.Errors]);
+            var why = LogDiagnosis.Explain(LogFiles.Of(host, kept, said));
+            var words = why.Findings is [var first, ..] ? $"{first.Title} [{first.Id}]" : ByteText.Escape(said.Trim().Split('\n')[^1].Trim());
+            throw new StepFailedException($"{what} ended with {ran.Value.ExitCode}: {words}; all it said is in {ByteText.Escape(kept)}");
+        }
+
+        return ByteText.Decode(ran.Value.Output);
+    }
+
+    /// <summary>Runs a program as the owner; its exit code is an answer.</summary>
+    public Reading<Ran> Try(string[] arguments, byte[]? input = null)
+    {
+        var uid = Linux.Libc.GetEffectiveUserId();
+        var identity = CultureInfo.InvariantCulture;
+        string[] become = uid == job.Uid ? [] : ["setpriv", $"--reuid={job.Uid.ToString(identity)}", $"--regid={job.Gid.ToString(identity)}", "--init-groups"];
+        return host.Run([.. become, "env", "-C", job.Sockets, .. Variables.SelectMany(v => new[] { "-u", v }), .. arguments], Day, input);
+    }
+
+    /// <summary>Writes a file as the owner, mode 0600, and brings it to the disk.</summary>
+    public void Write(string path, byte[] content)
+    {
+        // The input as it is: /dev/stdin could not be opened anew by another user.
+        var written = Try(["dd", $"of={path}", "status=none", "conv=fsync"], content);
+        if (written is not { Ok: true, Value.ExitCode: 0 } || Try(["chmod", "0600", path]) is not { Ok: true, Value.ExitCode: 0 })
+        {
+            throw new StepFailedException($"cannot write {ByteText.Escape(path)}: {(written.Ok ? ByteText.Escape(ByteText.Decode(written.Value.Errors).Trim()) : written.Error!.Message)}");
+        }
+    }
+
+    /// <summary>Sets a mark: a fact that the next start must know.</summary>
+    public void Mark(string name) => Write($"{job.Marks}/{name}", Encoding.ASCII.GetBytes(name + "\n"));
+
+    /// <summary>Whether a mark is set.</summary>
+    public bool IsMarked(string name) => host.Status($"{job.Marks}/{name}").Ok;
+
+    /// <summary>Takes a mark away.</summary>
+    public void Unmark(string name) => _ = Try(["rm", "-f", $"{job.Marks}/{name}"]);
+
+    /// <summary>Makes the folders of the upgrade: the owner's alone, in one that is ours, so that it cannot change what we run.</summary>
+    public void MakeFolders()
+    {
+        Ours("-m", "0711", job.Work);
+        foreach (var folder in new[] { job.Sockets, $"{job.Work}/log", job.Marks })
+        {
+            Owners(folder);
+        }
+    }
+
+    /// <summary>Makes a folder that belongs to the owner of the data.</summary>
+    public void Owners(string folder) => Ours("-m", "0700", "-o", job.Uid.ToString(CultureInfo.InvariantCulture), "-g", job.Gid.ToString(CultureInfo.InvariantCulture), folder);
+
+    private void Ours(params string[] arguments)
+    {
+        var made = host.Run(["install", "-d", .. arguments], TimeSpan.FromMinutes(1));
+        if (made is not { Ok: true, Value.ExitCode: 0 })
+        {
+            throw new StepFailedException($"cannot make {ByteText.Escape(arguments[^1])}: {(made.Ok ? ByteText.Escape(ByteText.Decode(made.Value.Errors).Trim()) : made.Error!.Message)}");
+        }
+    }
+
+    /// <summary>The server that works in a directory; null: none.</summary>
+    public int? ServerOf(string directory) => ServerProcess.Read(host, directory)?.ServerPid;
+
+    /// <summary>Stops the server of a directory in order, if there is one.</summary>
+    public void Stop(string directory, string programs, string mode = "fast")
+    {
+        for (var tries = 0; ServerOf(directory) is not null; tries++)
+        {
+            var ran = Try([$"{programs}/pg_ctl", "-D", directory, "-m", tries == 0 ? mode : "immediate", "-w", "-t", "3600", "stop"]);
+            if (tries == 3)
+            {
+                throw new StepFailedException($"cannot stop the server in {ByteText.Escape(directory)}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim()) : ran.Error!.Message)}");
+            }
+        }
+    }
+
+    /// <summary>Stops the server of a directory that we, or pg_upgrade for us, started: its sockets are in our folder.</summary>
+    public void StopOwn(string directory, string programs)
+    {
+        if (ServerOf(directory) is not null && host.ReadFile($"{directory}/postmaster.opts", 65536) is { Ok: true } opts && ByteText.Decode(opts.Value).Contains(job.Sockets, StringComparison.Ordinal))
+        {
+            Stop(directory, programs);
+        }
+    }
+
+    /// <summary>Starts a server that only we can reach: no port, a socket in a folder of ours, its own pg_hba.conf.</summary>
+    public void StartPrivately(string directory, string programs, string? configFile)
+    {
+        WriteOwnHba();
+        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (configFile is not null && !configFile.StartsWith(directory + "/", StringComparison.Ordinal) ? $" -c config_file='{configFile}'" : "");
+        Run("start the server privately", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
+    }
+
+    /// <summary>Starts a server for its users, with its own configuration.</summary>
+    public void StartForOthers(string directory, string programs, string? configFile, string log)
+    {
+        var outside = configFile is not null && !configFile.StartsWith(directory + "/", StringComparison.Ordinal);
+        Run("start the server", [$"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", log, .. outside ? new[] { "-o", $"-c config_file='{configFile}' -p {job.Port}" } : ["-o", $"-p {job.Port}"], "start"]);
+    }
+
+    /// <summary>A pg_hba.conf for the time of the upgrade: whoever can reach the socket is the owner.</summary>
+    public void WriteOwnHba() => Write($"{job.Sockets}/hba.conf", "local all all trust\nlocal replication all trust\n"u8.ToArray());
+
+    /// <summary>Asks a server by psql: rows of fields between unit separators.</summary>
+    public string[][] Query(string database, string sql, string folder, int port) =>
+        [.. Run("psql", Encoding.UTF8.GetBytes(sql), $"{job.NewPrograms}/psql", "-X", "-q", "-A", "-t", "-F", "\u001f", "-v", "ON_ERROR_STOP=1", "-h", folder, "-p", port.ToString(CultureInfo.InvariantCulture), "-U", job.Superuser, "-d", ConnectionString(database), "-f", "-")
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('\u001f'))];
+
+    /// <summary>A database's name may look like a connection string; in one it is quoted.</summary>
+    public static string ConnectionString(string database) => $"dbname='{database.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", @"\'", StringComparison.Ordinal)}'";
+}

@@ -1,0 +1,78 @@
+using System.Globalization;
+
+namespace Lotse.Postgres;
+
+/// <summary>The steps of an upgrade. Pure: facts in, changes out.</summary>
+internal static class UpgradePlan
+{
+    private const int Moment = 600, Long = 86400;
+
+    /// <summary>Contents are compared by themselves up to this size; beyond it that would double the time that users wait.</summary>
+    private const long ComparedBytes = 1L << 30;
+
+    /// <summary>Belong to a place or to initdb, not to a decision.</summary>
+    private static readonly string[] NotCarried = ["data_directory", "config_file", "hba_file", "ident_file", "external_pid_file", "lc_collate", "lc_ctype", "stats_temp_directory", "extension_destdir", "cluster_name_of_old"];
+
+    /// <summary>The steps, in order; each is run by lotse itself, and each can be taken back.</summary>
+    /// <param name="facts">Both sides.</param>
+    /// <param name="lotse">This program.</param>
+    /// <param name="compare">Whether contents are compared; null: by size.</param>
+    public static (Change[] Changes, UpgradeJob Job) Make(PlanFacts facts, string lotse, bool? compare)
+    {
+        var job = JobOf(facts, compare);
+        var steps = new List<Change> { new CreateFile(job.File, job.Lines(), 0x180, facts.Around.Uid, facts.Around.Uid == 0 ? 0 : facts.Old.Gid, Unterminated: true) };
+        foreach (var (name, seconds) in new[] { ("stop", 3600), ("init", Moment), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), ("start", Long), ("statistics", Long) })
+        {
+            steps.Add(new RunProgram([lotse, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds));
+        }
+
+        return ([.. steps], job);
+    }
+
+    private static UpgradeJob JobOf(PlanFacts facts, bool? compare)
+    {
+        var old = facts.Old;
+        var removed = VersionTables.Settings.Where(s => s.GoneIn <= facts.To).Select(s => s.Name).ToHashSet();
+        var refused = (facts.NewInstallation?.ConfigComplaints ?? []).Select(c => c.Split('"')).Where(w => w.Length > 2).Select(w => w[1]).ToHashSet();
+        var carried = old.Settings.Where(s => !NotCarried.Contains(s.Name) && !removed.Contains(s.Name) && !refused.Contains(s.Name) && s.Value != "(not kept)").ToArray();
+        bool IsSystem(Setting s) => s.File.EndsWith("/postgresql.auto.conf", StringComparison.Ordinal);
+        var needed = new List<string>();
+        if (old.Slots.Any(s => s.IsLogical) && facts.To >= 17 && old.Version >= 17)
+        {
+            needed.Add("wal_level=logical");
+            needed.Add($"max_replication_slots={Math.Max(10, old.Slots.Length)}");
+        }
+
+        if (old.Setting("shared_preload_libraries") is { Value.Length: > 0 } preload)
+        {
+            needed.Add($"shared_preload_libraries={preload.Value}");
+        }
+
+        return new()
+        {
+            Old = old.Directory,
+            New = facts.NewDirectory,
+            Work = facts.NewDirectory + ".lotse",
+            OldPrograms = facts.OldInstallation!.Programs,
+            NewPrograms = facts.NewInstallation!.Programs,
+            From = old.Version,
+            To = facts.To,
+            Uid = old.Uid,
+            Gid = old.Gid,
+            Superuser = old.BootstrapSuperuser!,
+            Mode = UpgradeFindings.ModeOf(facts),
+            InitArguments = InitArguments.Of(old, facts.To),
+            Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
+            ConfigFile = old.ConfigFile,
+            HbaFile = old.HbaFile,
+            Settings = [.. carried.Where(s => !IsSystem(s)).Select(Line)],
+            SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
+            NewServerSettings = [.. needed],
+            Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes)).Where(m => m.Indexes.Length > 0)],
+            CompareContents = UpgradeFindings.ModeOf(facts) != TransferMode.Link && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),
+        };
+    }
+
+    /// <summary>A line of postgresql.conf: quoted as guc-file.l reads it.</summary>
+    private static string Line(Setting setting) => $"{setting.Name} = '{setting.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
+}

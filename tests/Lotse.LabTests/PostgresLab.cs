@@ -1,0 +1,108 @@
+using System.Globalization;
+using Xunit;
+
+namespace Lotse.LabTests;
+
+/// <summary>Real clusters of real versions: 15 as Debian 12 has it, 13 and 18 unpacked beside it by eng/postgres-beside.</summary>
+internal sealed class PostgresLab : IDisposable
+{
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+
+    public PostgresLab()
+    {
+        Lab.NeedsRoot();
+        Lab.Needs("setpriv", "patchelf");
+        Folder = Directory.CreateTempSubdirectory("lotse-pg-").FullName;
+        Must(Minute, "chown", "postgres", Folder);
+        Environment = new() { ["LOTSE_STATE"] = Path.Combine(Folder, "state"), ["LC_ALL"] = "C" };
+        Directory.CreateDirectory(Environment["LOTSE_STATE"]!);
+    }
+
+    public string Folder { get; }
+
+    public Dictionary<string, string?> Environment { get; }
+
+    /// <summary>The programs of a version; skips where they cannot be had.</summary>
+    public static string Programs(int version)
+    {
+        var suite = version switch { 13 => "bullseye", 17 => "trixie", 18 => "forky", _ => null };
+        if (suite is null)
+        {
+            var own = $"/usr/lib/postgresql/{version}/bin";
+            return Directory.Exists(own) ? own : Skipped($"needs PostgreSQL {version} (eng/install-packages)");
+        }
+
+        var place = Path.Combine(Path.GetTempPath(), $"lotse-postgres-{version}");
+        var ran = Lab.Run(TimeSpan.FromMinutes(5), Path.Combine(Lab.Checkout(), "eng", "postgres-beside"), suite, version.ToString(CultureInfo.InvariantCulture), place);
+        return ran.ExitCode == 0 ? $"{place}/usr/lib/postgresql/{version}/bin" : Skipped($"PostgreSQL {version} cannot be unpacked: {ran.ErrorText.Trim().Split('\n')[^1]}");
+    }
+
+    /// <summary>A new cluster, stopped.</summary>
+    public string Initialise(int version, string name, params string[] arguments)
+    {
+        var directory = Path.Combine(Folder, name);
+        AsOwner(Minute, [$"{Programs(version)}/initdb", "-D", directory, "--no-sync", "-A", "trust", .. arguments]);
+        File.AppendAllText(directory + "/postgresql.conf", $"\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{Folder}'\nfsync = off\n");
+        return directory;
+    }
+
+    public void Start(int version, string directory, int port) => AsOwner(Minute, $"{Programs(version)}/pg_ctl", "-D", directory, "-w", "-l", directory + ".log", "-o", $"-p {port}", "start");
+
+    public static void Stop(string directory)
+    {
+        if (File.Exists(directory + "/PG_VERSION") && File.Exists(directory + "/postmaster.pid"))
+        {
+            var version = int.Parse(File.ReadAllText(directory + "/PG_VERSION"), CultureInfo.InvariantCulture);
+            Lab.Run(Minute, "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", $"{Programs(version)}/pg_ctl", "-D", directory, "-w", "-m", "fast", "stop");
+        }
+    }
+
+    /// <summary>Asks a server as its superuser, on its socket.</summary>
+    public string Ask(int port, string user, string database, string sql) =>
+        AsOwner(Minute, $"{Programs(15)}/psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", Folder, "-p", port.ToString(CultureInfo.InvariantCulture), "-U", user, "-d", database, "-c", sql).Trim();
+
+    /// <summary>Logs in by TCP with a password.</summary>
+    public static string LogIn(int port, string user, string password, string database, string sql)
+    {
+        var ran = Lab.RunWith(Minute, new() { ["PGPASSWORD"] = password }, $"{Programs(15)}/psql", "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture), "-U", user, "-d", database, "-c", sql);
+        return ran.ExitCode == 0 ? ran.Text.Trim() : ran.ErrorText;
+    }
+
+    public Lab.Ran Lotse(params string[] arguments) => Lab.RunWith(TimeSpan.FromMinutes(3), Environment, [Lab.Lotse, .. arguments]);
+
+    public string AsOwner(TimeSpan time, params string[] arguments)
+    {
+        var ran = Lab.Run(time, ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "env", "-C", Folder, .. arguments]);
+        Assert.True(ran.ExitCode == 0, string.Join(' ', arguments) + "\n" + ran.Text + ran.ErrorText);
+        return ran.Text;
+    }
+
+    public static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    public void Dispose()
+    {
+        foreach (var directory in Directory.GetDirectories(Folder, "*", SearchOption.TopDirectoryOnly).SelectMany(d => Directory.GetDirectories(d).Append(d)))
+        {
+            Stop(directory);
+        }
+
+        Lab.Run(Minute, "rm", "-rf", Folder);
+    }
+
+    private static void Must(TimeSpan time, params string[] arguments)
+    {
+        var ran = Lab.Run(time, arguments);
+        Assert.True(ran.ExitCode == 0, ran.ErrorText);
+    }
+
+    private static string Skipped(string why)
+    {
+        Assert.Skip(why);
+        return "";
+    }
+}

@@ -1,0 +1,157 @@
+using System.Globalization;
+using System.Text.Json;
+using Xunit;
+
+namespace Lotse.LabTests;
+
+/// <summary>Reading clusters against their own servers, and upgrading them for real.</summary>
+public class PostgresTests
+{
+    private const string Workload = """
+        SET password_encryption = 'md5'; CREATE ROLE web LOGIN PASSWORD 'web''s'; CREATE ROLE gone LOGIN; DROP ROLE gone;
+        SET password_encryption = 'scram-sha-256'; CREATE ROLE api LOGIN PASSWORD 'apipw' CREATEDB; CREATE ROLE "Big Boss" SUPERUSER; CREATE ROLE staff;
+        ALTER ROLE web CONNECTION LIMIT 7; ALTER ROLE staff RENAME TO crew;
+        """;
+
+    [Theory]
+    [InlineData(13)]
+    [InlineData(15)]
+    [InlineData(18)]
+    public void A_stopped_cluster_reads_as_its_server_said_and_no_byte_changes(int version)
+    {
+        using var lab = new PostgresLab();
+        var data = lab.Initialise(version, "data", "-U", "boss", "-E", "UTF8", "--locale=C", "-k");
+        var port = PostgresLab.FreePort();
+        lab.Start(version, data, port);
+        lab.Ask(port, "boss", "postgres", Workload);
+        lab.Ask(port, "boss", "postgres", "BEGIN; CREATE ROLE never LOGIN; ALTER ROLE web CONNECTION LIMIT 9; ROLLBACK");
+        lab.Ask(port, "boss", "postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        lab.Ask(port, "boss", "postgres", "CREATE DATABASE closed ALLOW_CONNECTIONS false CONNECTION LIMIT 3");
+        lab.Ask(port, "boss", "latin", "CREATE EXTENSION hstore");
+        var roles = Rows(lab.Ask(port, "boss", "postgres", "SELECT rolname, rolcanlogin, CASE WHEN rolpassword IS NULL THEN 'none' WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram-sha-256' ELSE left(rolpassword, 3) END FROM pg_authid ORDER BY oid"));
+        var databases = Rows(lab.Ask(port, "boss", "postgres", "SELECT datname, pg_encoding_to_char(encoding), datcollate, datctype, datallowconn, coalesce(to_jsonb(d)->>'datcollversion', '') FROM pg_database d ORDER BY oid"));
+        PostgresLab.Stop(data);
+        var before = Sums(data);
+        var ran = lab.Lotse("pg", "facts", data, "--json");
+        Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
+        var answer = JsonDocument.Parse(ran.Output).RootElement.GetProperty("answer");
+        string Text(JsonElement e, string name) => e.GetProperty(name) switch { { ValueKind: JsonValueKind.True } => "t", { ValueKind: JsonValueKind.False } => "f", { ValueKind: JsonValueKind.Null } => "", var other => other.ToString() };
+        Assert.Equal(roles, answer.GetProperty("roles").EnumerateArray().Select(r => string.Join('|', new[] { "name", "can_login", "password_kind" }.Select(n => Text(r, n)))));
+        Assert.Equal(databases, answer.GetProperty("databases").EnumerateArray().Select(d => string.Join('|', new[] { "name", "encoding", "collate", "ctype", "allow_connections", "collation_version" }.Select(n => Text(d, n)))));
+        Assert.Equal("boss", answer.GetProperty("bootstrap_superuser").GetString());
+        Assert.Equal("shut down", answer.GetProperty("state").GetString());
+        Assert.Equal("hstore", answer.GetProperty("databases").EnumerateArray().Single(d => d.GetProperty("name").GetString() == "latin").GetProperty("extensions")[0].GetProperty("name").GetString());
+        Assert.Equal(before, Sums(data));
+        Assert.DoesNotContain("SCRAM-SHA-256$", ran.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_page_that_is_not_whole_is_reported()
+    {
+        using var lab = new PostgresLab();
+        var data = lab.Initialise(15, "data", "-U", "boss", "-k");
+        var map = File.ReadAllBytes(data + "/global/pg_filenode.map");
+        var place = Enumerable.Range(1, BitConverter.ToInt32(map, 4)).First(i => BitConverter.ToUInt32(map, i * 8) == 1260) * 8;
+        var file = $"{data}/global/{BitConverter.ToUInt32(map, place + 4)}";
+        var page = File.ReadAllBytes(file);
+        page[5000] ^= 4;
+        File.WriteAllBytes(file, page);
+        var ran = lab.Lotse("pg", "facts", data, "--json");
+        Assert.Equal(1, ran.ExitCode);
+        Assert.Contains("pg/corrupt-page", ran.Text, StringComparison.Ordinal);
+        Assert.Contains("pg/corrupt-page", lab.Lotse("pg", "plan", data, "--to", "18", "--json").Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("copy")]
+    [InlineData("link")]
+    public void A_running_cluster_is_upgraded_and_everybody_logs_in_as_before(string mode)
+    {
+        using var lab = new PostgresLab();
+        var (data, port) = Running(lab, 13);
+        var plan = lab.Folder + "/plan";
+        var planned = lab.Lotse("pg", "plan", data, "--to", "15", "--mode", mode, "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(15), "-o", plan);
+        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        var applied = lab.Lotse("apply", plan);
+        Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
+        foreach (var (user, password) in new[] { ("web", "web's"), ("api", "apipw") })
+        {
+            Assert.StartsWith($"{user}|15.", PostgresLab.LogIn(port, user, password, "shop", "SELECT current_user, current_setting('server_version'), current_setting('work_mem'), count(*) FROM t"), StringComparison.Ordinal);
+        }
+
+        Assert.Equal("8MB|3000|11|1", lab.Ask(port, "boss", "shop", "SELECT current_setting('work_mem'), (SELECT count(*) FROM t), nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata)"));
+        var undone = lab.Lotse("undo");
+        if (mode == "copy")
+        {
+            Assert.True(undone.ExitCode == 0, undone.Text + undone.ErrorText);
+            Assert.StartsWith("web|13.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
+            Assert.False(Directory.Exists(data + "-15"));
+        }
+        else
+        {
+            // Past the point of no return: told, and the new server still serves.
+            Assert.NotEqual(0, undone.ExitCode);
+            Assert.Contains("no way back", undone.Text + undone.ErrorText, StringComparison.Ordinal);
+            Assert.StartsWith("web|15.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void What_stands_in_the_way_is_told_before_anything_stops()
+    {
+        using var lab = new PostgresLab();
+        var (data, port) = Running(lab, 13);
+        lab.Ask(port, "boss", "shop", """
+            CREATE TABLE r (a regproc); CREATE VIEW v AS SELECT compression FROM pg_stat_ssl; CREATE TABLE c (a pg_class);
+            CREATE AGGREGATE mine (anyelement) (sfunc = array_append, stype = anyarray, initcond = '{}');
+            CREATE OPERATOR !@ (leftarg = bigint, procedure = numeric_fac);
+            CREATE TABLE p (a int NOT NULL); CREATE TABLE k () INHERITS (p); ALTER TABLE k ALTER a DROP NOT NULL;
+            CREATE TABLE fine (a regclass, b regtype, c regrole);
+            """);
+        lab.Ask(port, "boss", "postgres", "CREATE DATABASE closed ALLOW_CONNECTIONS false");
+        lab.Ask(port, "boss", "postgres", "CHECKPOINT");
+        var ran = lab.Lotse("pg", "plan", data, "--to", "15", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(15), "--json");
+        Assert.Equal(1, ran.ExitCode);
+        var findings = JsonDocument.Parse(ran.Output).RootElement.GetProperty("findings").EnumerateArray().Where(f => f.GetProperty("severity").GetString() == "error").Select(f => f.GetProperty("id").GetString()).Order();
+        Assert.Equal(["pg/composite", "pg/db-noconn", "pg/not-null-inherit", "pg/poly-agg", "pg/postfix-op", "pg/reg-columns", "pg/view-removed-col"], findings);
+        Assert.StartsWith("web|13.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0.4)]
+    [InlineData(1.5)]
+    [InlineData(3.5)]
+    [InlineData(5.5)]
+    public void Killed_at_any_moment_the_next_start_leads_to_a_whole_cluster(double seconds)
+    {
+        using var lab = new PostgresLab();
+        var (data, port) = Running(lab, 13);
+        var plan = lab.Folder + "/plan";
+        Assert.Equal(0, lab.Lotse("pg", "plan", data, "--to", "15", "--mode", "copy", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(15), "-o", plan).ExitCode);
+        Lab.RunWith(TimeSpan.FromMinutes(2), lab.Environment, "timeout", "-s", "KILL", seconds.ToString(CultureInfo.InvariantCulture), Lab.Lotse, "apply", plan);
+        var log = lab.Lotse("log");
+        Assert.True(log.ExitCode == 0, log.Text + log.ErrorText);
+        var answer = PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version_num')::int / 10000, count(*), sum(id) FROM t");
+        Assert.Contains(answer, new[] { "web|13|3000|4501500", "web|15|3000|4501500" });
+        Assert.Equal(answer.Contains("|15|", StringComparison.Ordinal), Directory.Exists(data + "-15"));
+    }
+
+    /// <summary>A cluster with two kinds of logins, a setting of ALTER SYSTEM, and something in it; its server runs.</summary>
+    private static (string Data, int Port) Running(PostgresLab lab, int version)
+    {
+        var data = lab.Initialise(version, "data", "-U", "boss", "-E", "UTF8", "--locale=C");
+        var port = PostgresLab.FreePort();
+        File.AppendAllText(data + "/postgresql.conf", $"port = {port}\n");
+        File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 md5\n");
+        lab.Start(version, data, port);
+        lab.Ask(port, "boss", "postgres", Workload);
+        lab.Ask(port, "boss", "postgres", "ALTER SYSTEM SET work_mem = '8MB'");
+        lab.Ask(port, "boss", "postgres", "CREATE DATABASE shop");
+        lab.Ask(port, "boss", "shop", "CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 3000) g; CREATE INDEX ON t (v); GRANT SELECT ON t TO web, api; CREATE SEQUENCE s START 10; SELECT nextval('s'); SELECT lo_create(0)");
+        return (data, port);
+    }
+
+    private static string[] Rows(string text) => [.. text.Split('\n').Select(l => l.TrimEnd())];
+
+    private static string Sums(string folder) => Lab.Run(TimeSpan.FromMinutes(1), "sh", "-c", "cd \"$1\" && find . -type f -exec sha256sum {} + | sort && find . -printf '%p %m %u %T@ %C@\\n' | sort", "sh", folder).Text;
+}
