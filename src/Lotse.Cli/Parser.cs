@@ -125,6 +125,7 @@ internal static class Parser
         Takes.Number => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _),
         Takes.Seconds => double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and <= 86400,
         Takes.Choice => option.Choices.Contains(value),
+        Takes.TextOrEmpty => true,
         _ => value.Length > 0,
     };
 

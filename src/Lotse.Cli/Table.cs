@@ -13,6 +13,7 @@ internal static class Table
         .. AddressCommands.All,
         .. ExitsCommands.All,
         .. PgCommands.All,
+        .. MailCommands.All,
         .. ChangeCommands.All,
         EditCommand.Edit,
         General.Why,
