@@ -14,5 +14,5 @@ public sealed record Area(string Name, string Symptom, Func<Host, Report> Check,
     public Func<Host, Plan, Report>? Prove { get; init; }
 
     /// <summary>Every area that is built, in the order of the help.</summary>
-    public static IReadOnlyList<Area> All { get; } = [Swap.SwapArea.Area, Exits.ExitsArea.Area, Postgres.PgArea.Area];
+    public static IReadOnlyList<Area> All { get; } = [Swap.SwapArea.Area, Exits.ExitsArea.Area, Postgres.PgArea.Area, Mail.MailArea.Area];
 }

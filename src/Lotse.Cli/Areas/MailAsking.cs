@@ -17,15 +17,18 @@ internal static class MailAsking
     ];
 
     /// <summary>A source as the options say.</summary>
+    /// <param name="call">The options.</param>
+    /// <param name="host">Where files are.</param>
+    /// <param name="edited">A zone file that counts before what DNS says.</param>
     /// <exception cref="NotKnownException">A zone file cannot be read or understood.</exception>
-    public static DnsSource Source(Invocation call, Host host)
+    public static DnsSource Source(Invocation call, Host host, ZoneFile? edited = null)
     {
         IPEndPoint[] servers = call["--server"] is { } server
             ? [DnsSource.ParseServer(server) ?? throw new UsageException($"--server \"{ByteText.Escape(server)}\" is no address", "lotse mail … --server 192.0.2.1, 192.0.2.1:5300 or [2001:db8::1]:53")]
             : [];
-        ZoneFile[] zones = call["--zone"] is { } file ? [Zone(host, file)] : [];
+        ZoneFile[] zones = [.. edited is null ? Array.Empty<ZoneFile>() : [edited], .. call["--zone"] is { } file ? new[] { Zone(host, file) } : []];
         var deadline = TimeSpan.FromSeconds(double.Parse(call["--deadline"] ?? "8", CultureInfo.InvariantCulture));
-        return new(host, new(servers, zones, call.Has("--offline") || (zones.Length > 0 && servers.Length == 0), deadline));
+        return new(host, new(servers, zones, call.Has("--offline") || (call.Has("--zone") && servers.Length == 0), deadline));
     }
 
     /// <summary>A zone file of the host.</summary>

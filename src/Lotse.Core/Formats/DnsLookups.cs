@@ -58,22 +58,43 @@ public sealed class DnsLookups
     /// <summary>Runs a rule until it misses nothing.</summary>
     /// <param name="rule">Pure: looks up what it needs.</param>
     /// <param name="ask">Answers many questions at once.</param>
+    public T Complete<T>(Func<DnsLookups, T> rule, Func<DnsQuestion[], DnsAnswer[]> ask) => CompleteAll([(this, rule)], ask)[0];
+
+    /// <summary>Runs several rules until none misses anything; what they want is asked together.</summary>
+    /// <param name="rules">Each with what it knows.</param>
+    /// <param name="ask">Answers many questions at once.</param>
     /// <param name="rounds">How often at most; a rule that always wants more is not followed for ever.</param>
-    public T Complete<T>(Func<DnsLookups, T> rule, Func<DnsQuestion[], DnsAnswer[]> ask, int rounds = 64)
+    public static T[] CompleteAll<T>(IReadOnlyList<(DnsLookups Known, Func<DnsLookups, T> Rule)> rules, Func<DnsQuestion[], DnsAnswer[]> ask, int rounds = 64)
     {
+        var results = new T[rules.Count];
+        var open = Enumerable.Range(0, rules.Count).ToArray();
+        var asked = new Dictionary<DnsQuestion, DnsAnswer>();
         for (; ; rounds--)
         {
-            var result = rule(this);
-            if (wanted.Count == 0)
+            foreach (var i in open)
             {
-                return result;
+                results[i] = rules[i].Rule(rules[i].Known);
             }
 
-            var questions = wanted.ToArray();
+            open = [.. open.Where(i => rules[i].Known.wanted.Count > 0)];
+            if (open.Length == 0)
+            {
+                return results;
+            }
+
+            var questions = open.SelectMany(i => rules[i].Known.wanted).Distinct().Where(q => !asked.ContainsKey(q)).ToArray();
             var answers = rounds > 0 ? ask(questions) : [.. questions.Select(_ => DnsAnswer.NotAsked("too many questions"))];
             for (var i = 0; i < questions.Length; i++)
             {
-                Add(questions[i], answers[i]);
+                asked[questions[i]] = answers[i];
+            }
+
+            foreach (var i in open)
+            {
+                foreach (var question in rules[i].Known.wanted.ToArray())
+                {
+                    rules[i].Known.Add(question, asked[question]);
+                }
             }
         }
     }

@@ -144,6 +144,45 @@ public sealed record DnsMessage
         return additional is null ? null : message with { Answers = answers!, Authority = authority! };
     }
 
+    /// <summary>Where the last record of a message begins; null when it is broken or has none.</summary>
+    internal static int? LastRecord(ReadOnlySpan<byte> wire)
+    {
+        if (wire.Length < 12)
+        {
+            return null;
+        }
+
+        int at = 12, records = 0;
+        for (var section = 0; section < 4; section++)
+        {
+            var count = BinaryPrimitives.ReadUInt16BigEndian(wire[(4 + (section * 2))..]);
+            records += section > 0 ? count : 0;
+            for (; section == 0 && count > 0; count--)
+            {
+                if (Name(wire, ref at) is null)
+                {
+                    return null;
+                }
+
+                at += 4;
+            }
+        }
+
+        int? last = null;
+        for (; records > 0; records--)
+        {
+            last = at;
+            if (Name(wire, ref at) is null || at + 10 > wire.Length)
+            {
+                return null;
+            }
+
+            at += 10 + BinaryPrimitives.ReadUInt16BigEndian(wire[(at + 8)..]);
+        }
+
+        return at == wire.Length ? last : null;
+    }
+
     private static DnsRecord[]? Records(ReadOnlySpan<byte> wire, ref int at, int count, ref DnsMessage message)
     {
         var all = new List<DnsRecord>(Math.Min(count, 64));

@@ -33,6 +33,9 @@ public sealed class DnsSource
     /// <summary>Where answers come from, in words.</summary>
     public string Name => settings.Zones.Length > 0 ? string.Join(", ", settings.Zones.Select(z => z.Name)) : settings.Offline ? "nobody (offline)" : string.Join(", ", Servers().Select(DnsTransport.Shown));
 
+    /// <summary>Whether nothing is asked over the network.</summary>
+    public bool IsOffline => settings.Offline;
+
     /// <summary>Whether the resolver's word about DNSSEC can be trusted: only over loopback, where nobody else can answer (RFC 6840 section 5.8).</summary>
     public bool Trusted => Servers() is { Length: > 0 } all && all.All(s => IPAddress.IsLoopback(s.Address));
 

@@ -15,7 +15,22 @@ public sealed record SpfAnswer(string Result, string Explanation, string Domain,
 /// <summary>The JSON forms of this area.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(SpfAnswer))]
+[JsonSerializable(typeof(DomainAnswer))]
+[JsonSerializable(typeof(SimulationAnswer))]
+[JsonSerializable(typeof(JourneysAnswer))]
+[JsonSerializable(typeof(RouteAnswer))]
+[JsonSerializable(typeof(MailFacts))]
 internal sealed partial class MailJson : JsonSerializerContext
 {
+    public static JsonPart Part(SimulationAnswer answer) => new(answer, static () => Default.SimulationAnswer);
+
+    public static JsonPart Part(JourneysAnswer answer) => new(answer, static () => Default.JourneysAnswer);
+
+    public static JsonPart Part(RouteAnswer answer) => new(answer, static () => Default.RouteAnswer);
+
+    public static JsonPart Part(DomainAnswer answer) => new(answer, static () => Default.DomainAnswer);
+
+    public static JsonPart Part(MailFacts facts) => new(facts, static () => Default.MailFacts);
+
     public static JsonPart Part(SpfAnswer answer) => new(answer, static () => Default.SpfAnswer);
 }

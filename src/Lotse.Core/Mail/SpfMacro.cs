@@ -127,7 +127,7 @@ internal static class SpfMacro
             'l' => query.LocalPart,
             'o' => query.SenderDomain,
             'd' => values.Domain,
-            'i' => query.Ip.AddressFamily == AddressFamily.InterNetwork ? query.Ip.ToString() : string.Join('.', Convert.ToHexStringLower(query.Ip.GetAddressBytes()).Select(c => c.ToString())),
+            'i' => query.Ip.AddressFamily == AddressFamily.InterNetwork ? query.Ip.ToString() : string.Join('.', Convert.ToHexString(query.Ip.GetAddressBytes()).Select(c => c.ToString())),
             'p' => values.ValidatedName(),
             'v' => query.Ip.AddressFamily == AddressFamily.InterNetwork ? "in-addr" : "ip6",
             'h' => query.Helo,

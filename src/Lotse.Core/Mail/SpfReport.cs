@@ -25,7 +25,7 @@ public static class SpfReport
             ? [new($"what SPF says for {query.Ip}", outcome.Problem ?? "DNS did not answer", "ask again, or another resolver: --server ADDRESS")] : [];
         return new($"SPF of {Value.Domain(outcome.Domain)} for {Value.Ip(query.Ip)}: {outcome.Word}, {outcome.Lookups} of {SpfEvaluation.LookupLimit} lookups", [.. reasons], [], unknowns)
         {
-            Answer = MailJson.Part(new(outcome.Word, outcome.Explanation ?? "", outcome.Domain, outcome.Problem, outcome.Lookups, outcome.Voids, outcome.Steps)),
+            Answer = MailJson.Part(new SpfAnswer(outcome.Word, outcome.Explanation ?? "", outcome.Domain, outcome.Problem, outcome.Lookups, outcome.Voids, outcome.Steps)),
         };
     }
 
