@@ -126,7 +126,10 @@ internal static class MailPlanning
         {
             var name = record.Name == domain ? "@" : record.Name.EndsWith("." + domain, StringComparison.Ordinal) ? record.Name[..^(domain.Length + 1)] : DnsName.Absolute(record.Name);
             var value = record.Type == DnsType.TXT ? record.Joined : record.Text.TrimEnd('.');
-            return $"{name} {DnsTypes.Name(record.Type)} {value} (TTL {record.Ttl})";
+
+            // A TTL that a resolver counts down says nothing; one that is meant to change does.
+            var ttl = diff.Add.Contains(record) && diff.Remove.Any(r => r.SameData(record)) ? $" (TTL {record.Ttl})" : "";
+            return $"{name} {DnsTypes.Name(record.Type)} {value}{ttl}";
         }
 
         return string.Join("; ", [$"at the provider of the DNS of {domain}", .. diff.Remove.Select(r => $"remove {Line(r)}"), .. diff.Add.Select(r => $"add {Line(r)}"),
