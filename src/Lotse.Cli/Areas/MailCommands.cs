@@ -37,7 +37,7 @@ internal static class MailCommands
             [
                 Ip, Helo, From,
                 new("--header-from", Takes.Text, "ADDRESS", "author's address or domain (header From)"),
-                new("--dkim", Takes.TextOrEmpty, "D=RESULT,…", "signatures: domain (d=) and result of each"),
+                new("--dkim", Takes.TextOrEmpty, "D=RESULT", "signatures: domain (d=) and result of each, between commas"),
                 Send, .. MailAsking.Options,
             ],
             Examples =
@@ -57,7 +57,7 @@ internal static class MailCommands
         new("mail prove", "ask every server of the zone, and make the journeys again", Prove)
         {
             Description = "After a change: each authoritative server is asked, the rules are asked again, the standard journeys are simulated. --wait waits until resolvers have forgotten the old records.",
-            Arguments = [new("DOMAIN", "the domain", Required: true)],
+            Arguments = [new("DOMAIN|PLAN|ID", "a domain, a plan, or a change of lotse log; without it, the newest change of mail", Takes: Takes.File)],
             Options = [Send, new("--wait", Takes.Nothing, "", "wait out the TTL of the domain's records first"), .. MailAsking.Options],
             Examples = [new("did it work", "mail prove example.com"), new("when nobody has the old records any more", "mail prove example.com --wait")],
         },
@@ -104,7 +104,9 @@ internal static class MailCommands
         return worst;
     });
 
-    private static int Prove(Invocation call) => Hosting.With(call, host =>
+    private static int Prove(Invocation call) => call.Arguments is [var asked] && asked.Contains('.', StringComparison.Ordinal) && !Path.Exists(asked) ? ProveDomain(call) : Planning.Prove(call, "mail");
+
+    private static int ProveDomain(Invocation call) => Hosting.With(call, host =>
     {
         var domain = Domain(call.Arguments[0]);
         if (call.Has("--wait"))

@@ -51,7 +51,7 @@ internal static class MailPlanning
         return Planning.Make(call, "mail", host => Decide(call, host, domain, goal));
     }
 
-    private static Planning.Decision Decide(Invocation call, Host host, string domain, MailGoal goal)
+    private static Decision Decide(Invocation call, Host host, string domain, MailGoal goal)
     {
         var edit = call["--edit"] is { } file ? MailAsking.Zone(host, file) : null;
         var source = MailAsking.Source(call, host, edit);

@@ -66,6 +66,7 @@ public static class MailProof
         var lookups = new DnsLookups();
         var after = lookups.Complete(dns => MailDiagnosis.Of(facts, dns), Ask);
         var journeys = lookups.Complete(dns => MailSimulation.Journeys(facts, dns), Ask);
+
         foreach (var id in plan.Vanish)
         {
             var left = after.Findings.Where(f => f.Id == id).ToArray();
@@ -73,7 +74,7 @@ public static class MailProof
             findings.AddRange(left);
         }
 
-        reasons.AddRange(journeys.Reasons);
+        reasons.AddRange(Claims(lookups, facts));
         var ttl = update?.Remove.Select(r => r.Ttl).DefaultIfEmpty(0u).Max() ?? 0;
         Text verdict = findings.Count > 0 ? (Text)$"{findings.Count} of {plan.Vanish.Length} findings are still there"
             : $"the records stand, {plan.Vanish.Length} finding{(plan.Vanish.Length == 1 ? " is" : "s are")} gone{(ttl > 0 ? $"; resolvers may keep the old ones until {host.Now.AddSeconds(ttl):yyyy-MM-dd HH:mm} UTC" : "")}; {journeys.Verdict}";
@@ -94,6 +95,25 @@ public static class MailProof
         ];
         var loud = why.Findings.Where(f => f.Severity >= Severity.Warning).ToArray();
         return new(loud.Length == 0 ? journeys.Verdict : (Text)$"{loud.Length} finding{(loud.Length == 1 ? "" : "s")}; {journeys.Verdict}", [.. authorities, .. journeys.Reasons], loud, why.Unknowns) { Answer = journeys.Answer, Facts = MailJson.Part(facts) };
+    }
+
+    /// <summary>What has to hold of the journeys: what you send passes or is not lost, and a forger does not pass.</summary>
+    private static IEnumerable<Reason> Claims(DnsLookups dns, MailFacts facts)
+    {
+        foreach (var journey in MailSimulation.Standard(new(facts, dns)))
+        {
+            var answer = MailSimulation.Of(journey, dns).Answer;
+            if (answer.Spf == "temperror" || answer.Dmarc == "temperror")
+            {
+                // Other domains could not be asked: that says nothing about the change.
+                continue;
+            }
+
+            var forger = journey.Name == MailSimulation.Forger;
+            yield return new(
+                forger ? "who forges your address does not pass DMARC" : $"{journey.Name}: it is not lost (SPF {answer.Spf}, DMARC {answer.Dmarc}, disposition {answer.Disposition})",
+                (forger ? answer.Dmarc != "pass" : answer.Disposition == "none") ? Verdict.Yes : Verdict.No, "RFC 7208 section 4, RFC 9989 section 5.3");
+        }
     }
 
     private static IEnumerable<Reason> Authorities(Host host, DnsSource source, UpdateZone update)
@@ -120,7 +140,13 @@ public static class MailProof
             }
 
             var good = sets.Select((s, n) => Stands(s, answers[n])).All(ok => ok);
-            yield return new($"{Value.Host(server)} has the new records", good ? Verdict.Yes : Verdict.Unknown, Rule, [.. sets.Select((s, n) => new Seen(answers[n].Words, $"{s.Name} {DnsTypes.Name(s.Type)}, {server}"))]);
+            if (!good && server != update.Server)
+            {
+                // A secondary server follows when its refresh time is over: that is no fault of the change.
+                continue;
+            }
+
+            yield return new($"{Value.Host(server)} has the new records", good ? Verdict.Yes : Verdict.No, Rule, [.. sets.Select((s, n) => new Seen(answers[n].Words, $"{s.Name} {DnsTypes.Name(s.Type)}, {server}"))]);
         }
     }
 }

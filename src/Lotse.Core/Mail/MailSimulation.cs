@@ -91,7 +91,8 @@ public static class MailSimulation
         return new(verdict, reasons, [], unknowns) { Answer = MailJson.Part(new JourneysAnswer(view.Domain, [.. answers.Select(a => a.Answer)])) };
     }
 
-    private const string Forger = "somebody forges your address";
+    /// <summary>The journey that must not succeed.</summary>
+    internal const string Forger = "somebody forges your address";
 
     /// <summary>The journeys that mail of a domain makes.</summary>
     internal static IEnumerable<MailJourney> Standard(DomainView view)
