@@ -14,13 +14,21 @@ public static class MailArea
     /// <summary>A pasted line that a receiver or a checker prints: the page that has it among its symptoms.</summary>
     private static Report? Recognise(string text)
     {
-        var pages = FindingPage.All.Where(p => p.Id.StartsWith("mail/", StringComparison.Ordinal));
-        var hit = pages.SelectMany(p => p.Symptoms.Where(s => s.Length >= Shortest && text.Contains(s, StringComparison.OrdinalIgnoreCase)).Select(s => (Page: p, Symptom: s))).OrderByDescending(h => h.Symptom.Length).FirstOrDefault();
-        return hit.Page is null ? null
-            : new(hit.Page.Title, [new($"the text says \"{hit.Symptom}\"", Verdict.Yes, hit.Page.Sources.FirstOrDefault())],
-                [new(hit.Page.Id, hit.Page.Severity, Certainty.Inferred, new("message", ValueKind.Plain), hit.Page.Title, [], [new("what it means and what helps", "lotse", "explain", hit.Page.Id), new("ask about the domain itself", "lotse", "mail", "why", "DOMAIN")])], []);
+        if (Page(text) is not { } page)
+        {
+            return null;
+        }
+
+        return new(page.Title, [new($"the text says \"{Symptom(page, text)}\"", Verdict.Yes, page.Sources.FirstOrDefault())],
+            [new(page.Id, page.Severity, Certainty.Inferred, new("message", ValueKind.Plain), page.Title, [], [new("what it means and what helps", "lotse", "explain", page.Id), new("ask about the domain itself", "lotse", "mail", "why", "DOMAIN")])], []);
     }
+
+    /// <summary>The page of this area whose longest symptom stands in a text; null: none.</summary>
+    internal static FindingPage? Page(string text) =>
+        FindingPage.All.Where(p => p.Id.StartsWith("mail/", StringComparison.Ordinal)).Select(p => (Page: p, Length: Symptom(p, text)?.Length ?? 0)).Where(p => p.Length > 0).OrderByDescending(p => p.Length).FirstOrDefault().Page;
 
     /// <summary>A shorter string stands in too many texts.</summary>
     private const int Shortest = 12;
+
+    private static string? Symptom(FindingPage page, string text) => page.Symptoms.Where(s => s.Length >= Shortest && text.Contains(s, StringComparison.OrdinalIgnoreCase)).MaxBy(s => s.Length);
 }
