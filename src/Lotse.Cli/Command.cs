@@ -9,6 +9,9 @@ internal enum Takes
     /// <summary>Any text.</summary>
     Text,
 
+    /// <summary>Any text, also an empty one: the sender of a bounce.</summary>
+    TextOrEmpty,
+
     /// <summary>A whole number from 0.</summary>
     Number,
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Lotse.Formats;
 
 namespace Lotse.Cli;
 
@@ -128,6 +129,7 @@ internal static class Parser
         Takes.Number => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _),
         Takes.Seconds => double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and <= 86400,
         Takes.Choice => option.Choices.Contains(value),
+        Takes.TextOrEmpty => true,
         _ => value.Length > 0,
     };
 
@@ -164,32 +166,7 @@ internal static class Parser
     /// <summary>The word that is fewest edits away, if it is near enough to be meant.</summary>
     internal static string? Nearest(string word, IReadOnlyList<string> words)
     {
-        var best = words.Select(w => (Word: w, Edits: Edits(word, w))).OrderBy(w => w.Edits).FirstOrDefault();
+        var best = words.Select(w => (Word: w, Edits: WordDistance.Between(word, w))).OrderBy(w => w.Edits).FirstOrDefault();
         return best.Word is not null && best.Edits <= Math.Max(1, word.Length / 3) ? best.Word : null;
-    }
-
-    /// <summary>Edits between two words: insert, delete, replace, swap neighbours (optimal string alignment distance).</summary>
-    private static int Edits(string a, string b)
-    {
-        var d = new int[a.Length + 1, b.Length + 1];
-        for (var i = 0; i <= a.Length; i++)
-        {
-            for (var j = 0; j <= b.Length; j++)
-            {
-                if (i == 0 || j == 0)
-                {
-                    d[i, j] = i + j;
-                    continue;
-                }
-
-                d[i, j] = Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                {
-                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
-                }
-            }
-        }
-
-        return d[a.Length, b.Length];
     }
 }

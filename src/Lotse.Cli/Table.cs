@@ -14,6 +14,7 @@ internal static class Table
         .. ExitsCommands.All,
         .. PgCommands.All,
         .. SshCommands.All,
+        .. MailCommands.All,
         .. ChangeCommands.All,
         EditCommand.Edit,
         General.Why,

@@ -21,5 +21,6 @@ public sealed record Area(string Name, string Symptom, Func<Host, Report> Check,
         Exits.ExitsArea.Area,
         Ssh.SshArea.Area,
         Postgres.PgArea.Area,
+        Mail.MailArea.Area,
     ];
 }

@@ -145,6 +145,20 @@ public static class ByteText
         return text;
     }
 
+    /// <summary>Whether a text holds anything that a terminal would obey: it cannot be our own words.</summary>
+    internal static bool HasControls(string text)
+    {
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] != '\\' && IsUnsafe(text, i))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private static bool IsForeignByte(char c) => c is >= '\uDC80' and <= '\uDCFF';
 
     private static int IndexOfUnsafe(string text)

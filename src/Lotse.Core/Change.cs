@@ -30,6 +30,7 @@ public enum UnitAction
 [JsonDerivedType(typeof(TellUnit), "unit")]
 [JsonDerivedType(typeof(BringPagesIn), "bring-in")]
 [JsonDerivedType(typeof(CycleSwap), "cycle-swap")]
+[JsonDerivedType(typeof(UpdateZone), "dns")]
 [JsonDerivedType(typeof(ByHand), "by-hand")]
 public abstract record Change
 {
@@ -221,6 +222,23 @@ public sealed record CycleSwap([property: JsonConverter(typeof(ForeignText))] st
 {
     /// <inheritdoc/>
     private protected override Text Describe() => $"take {Value.Path(Path)} out of use as swap and back in: {Amount.OfKib(NeedKib)} come back into memory";
+}
+
+/// <summary>Changes records of a zone at its server by a signed update (RFC 2136, RFC 8945): all of them or none.</summary>
+/// <param name="Server">Address of the zone's primary server, <c>192.0.2.1</c> or <c>192.0.2.1#5300</c>.</param>
+/// <param name="Zone">The zone.</param>
+/// <param name="KeyFile">The file that holds the key (TSIG); null: the server takes unsigned updates. The secret itself is in no plan.</param>
+/// <param name="Remove">Records that go, as lines of a zone file.</param>
+/// <param name="Add">Records that come.</param>
+public sealed record UpdateZone(
+    string Server,
+    [property: JsonConverter(typeof(ForeignText))] string Zone,
+    [property: JsonConverter(typeof(ForeignText))] string? KeyFile,
+    DnsRecord[] Remove,
+    DnsRecord[] Add) : Change
+{
+    /// <inheritdoc/>
+    private protected override Text Describe() => $"change the zone {Value.Domain(Zone)} at {Value.Host(Server)}: {Remove.Length} record{(Remove.Length == 1 ? "" : "s")} out, {Add.Length} in";
 }
 
 /// <summary>What Lotse cannot reach: somebody has to do it.</summary>

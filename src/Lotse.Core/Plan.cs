@@ -142,6 +142,8 @@ public sealed record Plan(
                 SetKernelValue k when !k.Path.StartsWith("/proc/sys/", StringComparison.Ordinal) && !k.Path.StartsWith("/sys/", StringComparison.Ordinal) => $"{ByteText.Escape(k.Path)} is no value of the kernel",
                 EditFile e when LineFault(e.Hunks) => "the lines of an edit are out of order",
                 CreateFile { Mode: < 0 or > 0xfff } or SetAttributes { Mode: < 0 or > 0xfff } => "a mode is out of range",
+                UpdateZone z when DnsName.Parse(z.Zone) is null || Hosts.DnsSource.ParseServer(z.Server) is null || z.Remove.Concat(z.Add).Any(r => !DnsName.IsAtOrBelow(r.Name, z.Zone)) => "a record is not in its zone",
+                UpdateZone { KeyFile: [not '/', ..] } => "the path of a key is not absolute",
                 BringPagesIn { Pid: < 1 } => "a process id is out of range",
                 { Checked: { } check } when check is not [{ Length: > 0 }, ..] || !check.Skip(1).Any(w => w.Contains(Change.Candidate, StringComparison.Ordinal)) => $"a check has no {Change.Candidate} for the file",
                 _ => null,

@@ -52,6 +52,15 @@ public readonly record struct Value(string Content, ValueKind Kind)
 
     /// <summary>A host name.</summary>
     public static Value Host(string name) => new(name, ValueKind.Host);
+
+    /// <summary>A domain.</summary>
+    public static Value Domain(string name) => new(name, ValueKind.Domain);
+
+    /// <summary>An address of a mailbox: a person's, hence of the kind of users.</summary>
+    public static Value Mailbox(string address) => new(address, ValueKind.User);
+
+    /// <summary>An IP address.</summary>
+    public static Value Ip(System.Net.IPAddress address) => new(address.ToString(), ValueKind.Address);
 }
 
 /// <summary>
@@ -74,6 +83,9 @@ public sealed class Text : IEquatable<Text>
 
     /// <summary>Our own words.</summary>
     public static implicit operator Text(string literal) => new(literal);
+
+    /// <summary>A value alone.</summary>
+    public static implicit operator Text(Value value) => $"{value}";
 
     /// <summary>Called by the compiler.</summary>
     public void AppendLiteral(string literal) => parts.Add(new(literal, ValueKind.Plain));

@@ -105,7 +105,7 @@ public static class Applying
             return new(null, Outcome.Stale, $"the plan is for {Value.Host(plan.Host.Name)}, not for {Value.Host(identity.Name)}; nothing was changed", []);
         }
 
-        if (plan.Host.Root is not null && plan.Changes.FirstOrDefault(c => c is SetKernelValue or RunProgram or TellUnit or BringPagesIn or CycleSwap) is { } live)
+        if (plan.Host.Root is not null && plan.Changes.FirstOrDefault(c => c is SetKernelValue or RunProgram or TellUnit or BringPagesIn or CycleSwap or UpdateZone) is { } live)
         {
             return new(null, Outcome.Refused, "nothing was changed", [$"a folder runs nothing: {live.Sentence}"]);
         }

@@ -45,6 +45,7 @@ internal abstract class Step(int number)
         SetKernelValue kernel => new KernelStep(i, kernel, files),
         RunProgram run => new ProgramStep(i, run, host),
         TellUnit unit => new UnitStep(i, unit, host),
+        UpdateZone zone => new ZoneStep(i, zone, host),
         BringPagesIn pages => new PagesStep(i, pages, host),
         CycleSwap cycle => new SwapStep(i, cycle, host),
         ByHand => new NoStep(i),
