@@ -209,7 +209,8 @@ internal static partial class SpfFindings
                         Because($"{sender.Provider.Name} sends for you: {sender.How}", "the catalogue of providers", [.. sender.Provider.Sources.Take(1).Select(s => new Seen(sender.Provider.Id, s))]),
                         new($"the record of {Value.Domain(view.Domain)} passes its addresses", Verdict.No, "RFC 7208 section 4", [.. Record(view), .. bad.Take(4).Select(b => new Seen($"{b.Outcome.Word}", $"{b.Ip}"))]),
                     ],
-                    new Remedy($"include it: include:{sender.Provider.Spf}", "lotse", "mail", "plan", view.Domain, "--send", sender.Provider.Id)) with { Certainty = sender.Certain ? Certainty.Proven : Certainty.Inferred };
+                    new Remedy($"include it: include:{sender.Provider.Spf}", "lotse", "mail", "plan", view.Domain, "--send", sender.Provider.Id)) with
+                { Certainty = sender.Certain ? Certainty.Proven : Certainty.Inferred };
             }
         }
 
