@@ -203,9 +203,17 @@ internal sealed class Journal : IDisposable
         }
 
         using var above = OpenFolder.Open(Here, parent);
-        if (above.Find(path[(path.LastIndexOf('/') + 1)..]) is null)
+        var name = path[(path.LastIndexOf('/') + 1)..];
+        if (above.Find(name) is null)
         {
-            above.MakeFolder(path[(path.LastIndexOf('/') + 1)..], mode);
+            try
+            {
+                above.MakeFolder(name, mode);
+            }
+            catch (ChangeFailedException) when (above.Find(name) is { Kind: FileKind.Directory })
+            {
+                // Another lotse made it at this moment.
+            }
         }
     }
 
