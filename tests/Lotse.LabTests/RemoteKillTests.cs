@@ -101,6 +101,33 @@ public sealed class RemoteKillTests
         Assert.Equal(3, client.ExitCode);
         Assert.Contains("the process that applied it has died", there.Lotse("log", "--host", "lab").Text, StringComparison.Ordinal);
     }
+    [Fact]
+    public void A_machine_that_is_switched_off_and_on_puts_back_before_its_network_starts()
+    {
+        using var there = Machine();
+        var plan = Plan(there);
+        var before = RemoteMachine.Tree(there.Root);
+        Assert.Equal(0, there.Lotse("apply", plan, "--host", "lab", "--plain", "--confirm-within", "10m").ExitCode);
+        Assert.Equal("../init.d/lotse-plain", new FileInfo(there.Root + "/etc/rc.d/S11lotse-plain").LinkTarget);
+        Assert.True(File.Exists(there.Root + "/etc/made/here"));
+
+        // Another boot, by what the kernel says of it; then what procd does with the link.
+        there.KillAll();
+        File.WriteAllText(there.Folder + "/boot", Guid.NewGuid() + "\n");
+        Assert.Equal(0, Lab.Run(TimeSpan.FromSeconds(5), "mount", "--bind", there.Folder + "/boot", there.Root + "/proc/sys/kernel/random/boot_id").ExitCode);
+        var started = Lab.Run(TimeSpan.FromSeconds(60), "chroot", there.Root, "/bin/sh", "-c", ". /etc/rc.d/S11lotse-plain; start");
+        Assert.True(started.ExitCode == 0, started.ErrorText);
+        Assert.Equal(before, RemoteMachine.Tree(there.Root));
+        Assert.Contains("not confirmed in time", there.Lotse("log", "--host", "lab").Text, StringComparison.Ordinal);
+
+        // Nothing of it stays behind a change that is kept.
+        Assert.Equal(0, there.Lotse("apply", plan, "--host", "lab", "--plain", "--confirm-within", "10m").ExitCode);
+        Assert.Equal(0, there.Lotse("confirm", "--host", "lab").ExitCode);
+        Assert.Empty(Directory.GetFileSystemEntries(there.Root + "/etc/rc.d"));
+        Assert.Empty(Directory.GetFileSystemEntries(there.Root + "/etc/init.d"));
+        Assert.Equal(0, there.Lotse("undo", "--host", "lab").ExitCode);
+        Assert.Equal(before, RemoteMachine.Tree(there.Root));
+    }
 
     [Fact]
     public void The_script_is_one_that_shellcheck_and_three_shells_accept()
@@ -130,6 +157,11 @@ public sealed class RemoteKillTests
             Lab.Run(TimeSpan.FromSeconds(5), "chown", "7:8", $"{there.Root}/etc/{name}");
             Lab.Run(TimeSpan.FromSeconds(5), "chmod", "640", $"{there.Root}/etc/{name}");
         }
+
+        // What OpenWrt's start is known by.
+        Directory.CreateDirectory(there.Root + "/etc/init.d");
+        Directory.CreateDirectory(there.Root + "/etc/rc.d");
+        File.WriteAllText(there.Root + "/etc/rc.common", "");
 
         // Each command first counts; the one that was named waits for its end, and says so.
         foreach (var command in Changing)
@@ -189,7 +221,7 @@ public sealed class RemoteKillTests
     private static bool StopAt(RemoteMachine there, params string[] arguments)
     {
         using var client = there.Start(arguments);
-        Assert.True(RemoteMachine.Until(TimeSpan.FromSeconds(30), () => File.Exists(there.Root + "/first/.here") || client.HasExited));
+        Assert.True(RemoteMachine.Until(TimeSpan.FromMinutes(2), () => File.Exists(there.Root + "/first/.here") || client.HasExited));
         there.KillAll();
         Assert.True(client.WaitForExit(60_000));
         Assert.True(client.ExitCode is 0 or 3, $"{client.ExitCode} {client.StandardOutput.ReadToEnd()} {client.StandardError.ReadToEnd()}");

@@ -60,8 +60,13 @@ internal static class RemoteProgram
         target.SendOnce(path, program, "700", alone: !target.Has(target.State + "/pending"));
         var ran = target.Host.Run([path, "--version"], TimeSpan.FromSeconds(60));
         var said = ran.Ok ? ByteText.Decode(ran.Value.Output).Trim() : "";
-        return said == $"lotse {version}" ? path
-            : throw new ChangeFailedException($"run {ByteText.Escape(path)} on {target.Host.Name}", !ran.Ok ? ran.Error!.Message : said.Length > 0 ? $"it is {ByteText.Escape(said)}, not lotse {version}" : $"exit code {ran.Value.ExitCode}");
+        if (said == $"lotse {version}")
+        {
+            return path;
+        }
+
+        _ = target.Host.Run(["rm", "-f", path], TimeSpan.FromSeconds(60));
+        throw new ChangeFailedException($"run {ByteText.Escape(path)} on {target.Host.Name}", !ran.Ok ? ran.Error!.Message : said.Length > 0 ? $"it is {ByteText.Escape(said)}, not lotse {version}" : $"exit code {ran.Value.ExitCode}");
     }
 
     /// <summary>Runs it there.</summary>

@@ -41,6 +41,7 @@ put_back() {
         log "stuck ${failed#; }"
         return 1
     fi
+    unhook
     each_folder give_time
 }
 # return_all WHY STEP: put back after a failure, with the words for the other side.
@@ -58,6 +59,7 @@ return_all() {
 # What a settled entry does not need any more, and entries beyond the last thirty.
 tidy() {
     for each in $(numbers); do rm -f "$e/after-$each"; done
+    unhook
     set +f
     set -- "$plain"/journal/*
     set -f
@@ -71,6 +73,41 @@ tidy() {
     e=$keeping
 }
 numbers() { while read -r kind number fields; do echo "$number"; done <"$e/order"; }
+
+# At the start of the machine, before its network: who cannot reach a router any more pulls its plug. Only where the
+# start is procd's (OpenWrt) or systemd's, and only as long as a change is not settled.
+start_hook() {
+    hook='' link=''
+    case $self$state in *[!A-Za-z0-9/._-]*) return ;; esac
+    if [ -f /etc/rc.common ] && [ -d /etc/rc.d ]; then
+        hook=/etc/init.d/lotse-plain link=/etc/rc.d/S11lotse-plain target=../init.d/lotse-plain
+        text="#!/bin/sh /etc/rc.common${lf}START=11${lf}start() { sh $self $state right; }"
+    elif [ -d /run/systemd/system ] && [ -d /etc/systemd/system ]; then
+        hook=/etc/systemd/system/lotse-plain.service link=/etc/systemd/system/sysinit.target.wants/lotse-plain.service target=../lotse-plain.service
+        text="[Unit]${lf}Description=Puts back a change that nobody confirmed${lf}DefaultDependencies=no${lf}RequiresMountsFor=$state${lf}After=local-fs.target${lf}Before=network-pre.target${lf}${lf}[Service]${lf}Type=oneshot${lf}ExecStart=/bin/sh $self $state right"
+    fi
+}
+hook() {
+    [ -n "$hook" ] || return 0
+    [ -d "${link%/*}" ] || { touch "$e/made-hook" && mkdir "${link%/*}"; }
+    # The file does nothing by itself; the link, made in one step, is what counts.
+    printf '%s\n' "$text" >"$hook" && chmod 755 "$hook" && ln -s "$target" "$link" && durable "$hook" "${hook%/*}" "${link%/*}" || refuse "the start of the machine cannot be told to put it back"
+}
+unhook() {
+    start_hook
+    [ -n "$hook" ] && [ -e "$hook" ] || return 0
+    others=$own own=''
+    which=link w=${link%/*}
+    ours
+    which=hook w=${hook%/*}
+    ours
+    rm -f "$link" "$hook"
+    [ ! -e "$e/made-hook" ] || rmdir "${link%/*}"
+    give_time
+    which=link w=${link%/*}
+    give_time
+    own=$others
+}
 
 start_guard() {
     shell=$(command -v sh)
@@ -117,6 +154,8 @@ apply() {
     for each in $all; do
         examine "$each" || { forget; say "refused $each $why"; return; }
     done
+    start_hook
+    [ -z "$hook" ] || printf '%s\n' "hook =${hook%/*}" "link =${link%/*}" >>"$e/folders"
     each_folder note_time time
     for each in $all; do
         keep "$each" || { forget; say "refused $each $why"; return; }
@@ -124,7 +163,7 @@ apply() {
     now
     born $$
     { set +f && durable "$e"/* "$e"; } && set -f && log "begin $$ $within $boot $up $limit $start" || { set -f; forget; say "refused - the journal cannot be brought to the disk"; return; }
-    start_guard || { return_all "$why" -; return; }
+    start_guard && hook || { return_all "$why" -; return; }
     for each in $all; do
         [ -z "$stop" ] || { return_all "somebody asked it to end" -; return; }
         log "doing $each" && act "$each" && log "done $each" || { return_all "$why" "$each"; return; }
