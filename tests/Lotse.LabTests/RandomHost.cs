@@ -26,6 +26,9 @@ internal sealed class RandomHost(int seed)
 
     private readonly Random random = new(seed);
 
+    /// <summary>The number that makes it, and makes it again.</summary>
+    public int Number => seed;
+
     /// <summary>The destinations, in the order of the hosts file.</summary>
     public List<string> Destinations { get; } = [];
 

@@ -64,20 +64,23 @@ public static class AddressDiagnosis
 
         var musl = MuslOrder.Sort(destinations, sources);
         var go = Go(facts, destinations, sources);
+        var tables = Policy.Rfc6724Update(network.Addresses.Select(a => a.Address.Address));
+        var updated = order.With(facts.Conf.With(tables.Labels, tables.Precedences));
+        var update = updated.Sort(candidates);
         if (destinations.Length > 1)
         {
             reasons.Add(Engine("musl, static programs on Alpine among them, reads no gai.conf", musl, destinations, glibc, "musl src/network/lookup_name.c", i => MuslOrder.Rule(destinations, sources, musl[i], musl[i + 1])));
             reasons.Add(Engine("Go's own resolver reads no gai.conf", go, destinations, glibc, "Go net/addrselect.go", i => GoOrder.Compare(destinations[go[i]], sources[go[i]], destinations[go[i + 1]], sources[go[i + 1]]).Rule));
+            reasons.Add(Engine("if glibc took over the tables of the RFC 6724 update", update, destinations, glibc, "draft-ietf-6man-rfc6724-update", i => updated.Compare(candidates[update[i]], candidates[update[i + 1]], update[i] < update[i + 1]).Rule));
             reasons.Add(new($"browsers, curl and Node.js 20 and later race both families (Happy Eyeballs) and may not keep any order", Verdict.Yes, "RFC 8305"));
         }
 
-        var update = Named(GoOrder.Sort(destinations, sources, Policy.Rfc6724Update(network.Addresses.Select(a => a.Address.Address))));
         Text verdict = facts.Library.Name == "musl" && musl.Length > 1
             ? $"{Value.Address(destinations[musl[0]])} first, by musl's own tables; rule {MuslOrder.Rule(destinations, sources, musl[0], musl[1])} decides, {RuleWords.Of(MuslOrder.Rule(destinations, sources, musl[0], musl[1]))}" : Headline(facts, glibc, pairs, order);
         return new(verdict, [.. reasons], AddressFindings.Of(facts), Disagreement(facts, glibc))
         {
             Facts = AddressJson.Part(facts),
-            Answer = AddressJson.Part(new WhyAnswer(asked, facts.Destinations, facts.Observed, glibc, [.. pairs.Select(p => new DecidedPair(p.First.Destination, p.Second.Destination, p.Result.Rule))], Named(musl), Named(go), update)),
+            Answer = AddressJson.Part(new WhyAnswer(asked, facts.Destinations, facts.Observed, glibc, [.. pairs.Select(p => new DecidedPair(p.First.Destination, p.Second.Destination, p.Result.Rule))], Named(musl), Named(go), Named(update))),
         };
     }
 

@@ -46,13 +46,10 @@ public static class GoOrder
     /// <summary>The order: indices, best first.</summary>
     /// <param name="destinations">In the order of the name service.</param>
     /// <param name="sources">Of sockets with SO_BROADCAST.</param>
-    public static int[] Sort(IReadOnlyList<IpAddress> destinations, IReadOnlyList<IpAddress?> sources) => Sort(destinations, sources, Policy.Rfc6724);
-
-    /// <summary>The same with another policy.</summary>
-    public static int[] Sort(IReadOnlyList<IpAddress> destinations, IReadOnlyList<IpAddress?> sources, Policy policy)
+    public static int[] Sort(IReadOnlyList<IpAddress> destinations, IReadOnlyList<IpAddress?> sources)
     {
         var order = Enumerable.Range(0, destinations.Count).ToArray();
-        bool Less(int a, int b) => Compare(destinations[a], sources[a], destinations[b], sources[b], policy).Sign < 0;
+        bool Less(int a, int b) => Compare(destinations[a], sources[a], destinations[b], sources[b]).Sign < 0;
         for (var start = 0; start < order.Length; start += BlockSize)
         {
             for (var i = start + 1; i < Math.Min(start + BlockSize, order.Length); i++)
@@ -76,10 +73,9 @@ public static class GoOrder
     }
 
     /// <summary>Compares two destinations; a sign of 0 leaves their order.</summary>
-    public static RuleResult Compare(IpAddress a, IpAddress? sourceA, IpAddress b, IpAddress? sourceB) => Compare(a, sourceA, b, sourceB, Policy.Rfc6724);
-
-    private static RuleResult Compare(IpAddress a, IpAddress? sourceA, IpAddress b, IpAddress? sourceB, Policy policy)
+    public static RuleResult Compare(IpAddress a, IpAddress? sourceA, IpAddress b, IpAddress? sourceB)
     {
+        var policy = Policy.Rfc6724;
         static RuleResult Prefer(bool first, int rule) => new(first ? -1 : 1, rule);
         if (sourceA is not { } sA || sourceB is not { } sB)
         {
