@@ -30,7 +30,7 @@ internal static class ExitsCommands
         },
         new("exits plan", "plan a router's exit: the method that fits, and the changes of its files", MakePlan)
         {
-            Description = "Chooses by prefix length, number of networks, wanted reachability and privacy, says what each method would break, and edits /etc/config in place. Sections of the old npt6 script are taken over. Nothing is changed before lotse apply; lotse exits prove tries the result in a twin first.",
+            Description = "Chooses by prefix length, number of networks, wanted reachability and privacy, says what each method would break, and edits /etc/config in place. Sections of the old npt6 script are taken over. Nothing is changed before lotse apply; lotse exits prove tries the result in a twin first. On the far end itself (--host root@SERVER) it plans that one: forwarding, announcements, allowed IPs, ndppd.",
             Options =
             [
                 new("--method", Takes.Choice, "METHOD", "the method") { Choices = ["auto", "pd", "nat6", "npt6", "range", "hybrid"], Default = "auto" },
@@ -60,6 +60,11 @@ internal static class ExitsCommands
             Arguments = [new("PLAN|ID", "a plan, or a change of lotse log: ask the router itself", Takes: Takes.File)],
             Options = [Far, FarRoot],
             Examples = [new("a copy of the router's /etc", "exits prove --root ./router"), new("what the router has now", "exits prove --host root@192.168.1.1")],
+        },
+        new("exits draw", "draw the network and the way of a packet, as SVG", Draw)
+        {
+            Examples = [new("for a browser", "exits draw --root ./router >exits.svg")],
+            HasJson = false,
         },
         new("exits rules", "the firewall that fw4 makes of the configuration, as nft reads it", Rules)
         {
@@ -143,7 +148,10 @@ internal static class ExitsCommands
         var goal = new ExitsGoal(Enum.Parse<ExitsMethod>(call["--method"] ?? "auto", ignoreCase: true), call["--inbound"] is { } inbound and not "none" ? inbound : null, call["--privacy"] == "unlinkable", prefix, call.Has("--on-link"), call["--inner"] == "keep");
         return Planning.Make(call, "exits", host =>
         {
-            var decision = ExitsPlan.Make(ExitsFacts.Read(host), goal);
+            var facts = ExitsFacts.Read(host);
+            var decision = facts is { IsRouter: false, Far: { } far }
+                ? FarPlan.Make(far, path => host.ReadFile(path) is { Ok: true } read ? ByteText.Decode(read.Value) : null, prefix)
+                : ExitsPlan.Make(facts, goal);
             if (call.Has("--prove") && decision.After is { } after)
             {
                 using var here = new Hosts.LocalHost();
@@ -191,6 +199,12 @@ internal static class ExitsCommands
             return ExitCode.NotKnown;
         }
     }
+
+    private static int Draw(Invocation call) => Hosting.With(call, host =>
+    {
+        call.Output.Write(ExitsDrawing.Of(ExitsFacts.Read(host)) ?? throw new NotKnownException($"there is no /etc/config/network that parses on {host.Name}", "lotse exits why says which file is refused"));
+        return ExitCode.Fine;
+    });
 
     private static int Rules(Invocation call) => Hosting.With(call, host =>
     {
