@@ -39,6 +39,7 @@ internal static class ExitsCommands
                 new("--prefix", Takes.Text, "PREFIX", "the outer prefix, where the files do not say it"),
                 new("--inner", Takes.Choice, "WHICH", "the inner prefix: dd00::/8 that hosts prefer, or as it is") { Choices = ["dd00", "keep"], Default = "dd00" },
                 new("--on-link", Takes.Nothing, "", "the far end's prefix is on its link and no daemon is wanted there"),
+                new("--probe", Takes.Text, "ADDRESS", "asked by the router once the plan is applied: without an answer everything is put back"),
                 new("--prove", Takes.Nothing, "", "send packets through a twin of the router as it will be; no plan where that fails"),
                 Planning.Output,
             ],
@@ -146,6 +147,7 @@ internal static class ExitsCommands
     {
         IpPrefix? prefix = call["--prefix"] is not { } text ? null : IpPrefix.TryParse(text, out var parsed) && parsed.Address.IsV6 ? parsed : throw new UsageException($"\"{ByteText.Escape(text)}\" is no IPv6 prefix", "for example 2001:db8:1:2::/64");
         var goal = new ExitsGoal(Enum.Parse<ExitsMethod>(call["--method"] ?? "auto", ignoreCase: true), call["--inbound"] is { } inbound and not "none" ? inbound : null, call["--privacy"] == "unlinkable", prefix, call.Has("--on-link"), call["--inner"] == "keep");
+        var probe = call["--probe"] is not { } probed ? [] : IpAddress.TryParse6(probed, out var address) ? new[] { "probe", $"{address}" } : throw new UsageException($"\"{ByteText.Escape(probed)}\" is no IPv6 address");
         return Planning.Make(call, "exits", host =>
         {
             var facts = ExitsFacts.Read(host);
@@ -164,7 +166,7 @@ internal static class ExitsCommands
                 decision = decision with { Report = decision.Report with { Proof = proof, Reasons = [.. decision.Report.Reasons, .. proof.Reasons] } };
             }
 
-            return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, []) { Impossible = decision.Impossible };
+            return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, probe) { Impossible = decision.Impossible };
         });
     }
 
