@@ -30,7 +30,7 @@ internal static class ExitsCommands
         },
         new("exits plan", "plan a router's exit: the method that fits, and the changes of its files", MakePlan)
         {
-            Description = "Chooses by prefix length, number of networks, wanted reachability and privacy, says what each method would break, and edits /etc/config in place. Sections of the old npt6 script are taken over. Nothing is changed before lotse apply; lotse exits prove tries the result in a twin first.",
+            Description = "Chooses by prefix length, number of networks, wanted reachability and privacy, says what each method would break, and edits /etc/config in place. Sections of the old npt6 script are taken over. Nothing is changed before lotse apply; lotse exits prove tries the result in a twin first. On the far end itself (--host root@SERVER) it plans that one: forwarding, announcements, allowed IPs, ndppd.",
             Options =
             [
                 new("--method", Takes.Choice, "METHOD", "the method") { Choices = ["auto", "pd", "nat6", "npt6", "range", "hybrid"], Default = "auto" },
@@ -39,6 +39,7 @@ internal static class ExitsCommands
                 new("--prefix", Takes.Text, "PREFIX", "the outer prefix, where the files do not say it"),
                 new("--inner", Takes.Choice, "WHICH", "the inner prefix: dd00::/8 that hosts prefer, or as it is") { Choices = ["dd00", "keep"], Default = "dd00" },
                 new("--on-link", Takes.Nothing, "", "the far end's prefix is on its link and no daemon is wanted there"),
+                new("--probe", Takes.Text, "ADDRESS", "asked by the router once the plan is applied: without an answer everything is put back"),
                 new("--prove", Takes.Nothing, "", "send packets through a twin of the router as it will be; no plan where that fails"),
                 Planning.Output,
             ],
@@ -60,6 +61,11 @@ internal static class ExitsCommands
             Arguments = [new("PLAN|ID", "a plan, or a change of lotse log: ask the router itself", Takes: Takes.File)],
             Options = [Far, FarRoot],
             Examples = [new("a copy of the router's /etc", "exits prove --root ./router"), new("what the router has now", "exits prove --host root@192.168.1.1")],
+        },
+        new("exits draw", "draw the network and the way of a packet, as SVG", Draw)
+        {
+            Examples = [new("for a browser", "exits draw --root ./router >exits.svg")],
+            HasJson = false,
         },
         new("exits rules", "the firewall that fw4 makes of the configuration, as nft reads it", Rules)
         {
@@ -141,9 +147,13 @@ internal static class ExitsCommands
     {
         IpPrefix? prefix = call["--prefix"] is not { } text ? null : IpPrefix.TryParse(text, out var parsed) && parsed.Address.IsV6 ? parsed : throw new UsageException($"\"{ByteText.Escape(text)}\" is no IPv6 prefix", "for example 2001:db8:1:2::/64");
         var goal = new ExitsGoal(Enum.Parse<ExitsMethod>(call["--method"] ?? "auto", ignoreCase: true), call["--inbound"] is { } inbound and not "none" ? inbound : null, call["--privacy"] == "unlinkable", prefix, call.Has("--on-link"), call["--inner"] == "keep");
+        var probe = call["--probe"] is not { } probed ? [] : IpAddress.TryParse6(probed, out var address) ? new[] { "probe", $"{address}" } : throw new UsageException($"\"{ByteText.Escape(probed)}\" is no IPv6 address");
         return Planning.Make(call, "exits", host =>
         {
-            var decision = ExitsPlan.Make(ExitsFacts.Read(host), goal);
+            var facts = ExitsFacts.Read(host);
+            var decision = facts is { IsRouter: false, Far: { } far }
+                ? FarPlan.Make(far, path => host.ReadFile(path) is { Ok: true } read ? ByteText.Decode(read.Value) : null, prefix)
+                : ExitsPlan.Make(facts, goal);
             if (call.Has("--prove") && decision.After is { } after)
             {
                 using var here = new Hosts.LocalHost();
@@ -156,7 +166,7 @@ internal static class ExitsCommands
                 decision = decision with { Report = decision.Report with { Proof = proof, Reasons = [.. decision.Report.Reasons, .. proof.Reasons] } };
             }
 
-            return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, []) { Impossible = decision.Impossible };
+            return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, probe) { Impossible = decision.Impossible };
         });
     }
 
@@ -191,6 +201,12 @@ internal static class ExitsCommands
             return ExitCode.NotKnown;
         }
     }
+
+    private static int Draw(Invocation call) => Hosting.With(call, host =>
+    {
+        call.Output.Write(ExitsDrawing.Of(ExitsFacts.Read(host)) ?? throw new NotKnownException($"there is no /etc/config/network that parses on {host.Name}", "lotse exits why says which file is refused"));
+        return ExitCode.Fine;
+    });
 
     private static int Rules(Invocation call) => Hosting.With(call, host =>
     {

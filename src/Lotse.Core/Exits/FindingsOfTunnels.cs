@@ -103,15 +103,10 @@ internal static class FindingsOfTunnels
             var zone = model.Firewall?.ZoneOfDevice(route.Interface.Device);
             var translated = zone is { Masq6: true } || model.SourceTranslations.Any(r => r.Out.Contains(route.Interface.Device) || (zone is not null && model.Firewall![$"srcnat_{zone.Name}"]?.Rules.Contains(r) is true));
             var other = model.Network.Defaults.Any(d => !d.OnlyOwn);
-            if (!translated && other)
-            {
-                continue;
-            }
-
             var foreign = model.Network.Lans.SelectMany(l => l.V6).Select(a => a.Prefix.Network).Where(p => !model.Network.Brought.Any(b => b.Interface == route.Interface.Name && b.Prefix.Contains(p))).Distinct().ToArray();
             if (foreign.Length > 0)
             {
-                yield return ExitsFindings.Make("exits/wan6-sourcefilter", other ? Severity.Warning : Severity.Error, Certainty.Proven, route.Interface.Name,
+                yield return ExitsFindings.Make("exits/wan6-sourcefilter", !other ? Severity.Error : translated ? Severity.Warning : Severity.Info, Certainty.Proven, route.Interface.Name,
                     $"the default route of {route.Interface.Name} is only for the prefix that it was given: packets from {foreign[0]} do not take it", "a route with a source matches before any translation; other sources get \"Network is unreachable\"", "netifd and odhcp6c: sourcefilter is on unless it is set to 0",
                     [new Seen($"sourcefilter {route.Interface.Section.Text("sourcefilter") ?? "not set"}", route.Where), .. foreign.Select(f => new Seen($"{f}", model.Facts.Network.Path))],
                     new Remedy("add option sourcefilter '0' to the interface"));

@@ -16,17 +16,22 @@ internal sealed class TwinRun : IDisposable
 {
     private const int Port = 7000, InboundPort = 7001;
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(900);
+
+    /// <summary>Before anything is held against the router: the machine under the twin may be busy.</summary>
+    private static readonly TimeSpan LongPatience = TimeSpan.FromMilliseconds(2500);
     private readonly TwinSpec spec;
     private readonly NetworkNode router = new("router");
     private readonly NetworkNode far = new("far end");
     private readonly NetworkNode server = new("server");
     private readonly NetworkNode[] machines;
     private readonly List<Socket> sockets = [];
+    private readonly bool[] reached;
 
     private TwinRun(TwinSpec spec)
     {
         this.spec = spec;
         machines = [.. spec.Networks.Select(n => new NetworkNode(n.Device))];
+        reached = new bool[machines.Length];
     }
 
     /// <summary>Builds it, sends the packets, takes it down.</summary>
@@ -49,7 +54,7 @@ internal sealed class TwinRun : IDisposable
                 seen[at + j] = twin.Try(i, spec.Networks[i].Sources[j], thorough: j == 0);
             }
         });
-        var own = twin.Ask(twin.router, null).Seen;
+        var own = twin.Ask(twin.router, null).Seen ?? (twin.reached.Contains(true) ? twin.Ask(twin.router, null, patience: LongPatience).Seen : null);
         return new(error, seen, own, twin.Looped(), clock.ElapsedMilliseconds);
     }
 
@@ -238,16 +243,17 @@ internal sealed class TwinRun : IDisposable
     private TwinSeen Try(int network, string source, bool thorough)
     {
         var machine = machines[network];
-        // Once more before anything is held against the router: the machine under the twin may be busy.
         var (tcp, _, error) = Ask(machine, source);
-        if (tcp is null)
+        if (tcp is null && (thorough || reached[network]))
         {
-            (tcp, _, error) = Ask(machine, source);
+            (tcp, _, error) = Ask(machine, source, patience: LongPatience);
         }
+
+        reached[network] |= tcp is not null;
 
         if (!thorough || tcp is null)
         {
-            return new(source, tcp, error, tcp is null ? null : AskUdp(machine, source) ?? AskUdp(machine, source), 0, null, false, tcp is not null && LetIn(machine, source, tcp));
+            return new(source, tcp, error, tcp is null ? null : AskUdp(machine, source, Patience) ?? AskUdp(machine, source, LongPatience), 0, null, false, tcp is not null && LetIn(machine, source, tcp));
         }
 
         var uploaded = Ask(machine, source, Twin.UploadBytes).Got;
@@ -256,10 +262,10 @@ internal sealed class TwinRun : IDisposable
             uploaded = Ask(machine, source, Twin.UploadBytes).Got;
         }
 
-        var hop = SecondHop(machine, source) ?? SecondHop(machine, source);
+        var hop = SecondHop(machine, source, Patience) ?? SecondHop(machine, source, LongPatience);
         Forget(network);
-        var still = Ask(machine, source).Seen is not null || Ask(machine, source).Seen is not null;
-        return new(source, tcp, null, AskUdp(machine, source) ?? AskUdp(machine, source), uploaded, hop, still, LetIn(machine, source, tcp));
+        var still = Ask(machine, source).Seen is not null || Ask(machine, source, patience: LongPatience).Seen is not null;
+        return new(source, tcp, null, AskUdp(machine, source, Patience) ?? AskUdp(machine, source, LongPatience), uploaded, hop, still, LetIn(machine, source, tcp));
     }
 
     /// <summary>Both sides forget their neighbours: solicitations have to get through the firewall again.</summary>
@@ -269,7 +275,7 @@ internal sealed class TwinRun : IDisposable
         machines[network].Run("", "ip", "-6", "neigh", "flush", "dev", "e0");
     }
 
-    private (string? Seen, int Got, string? Error) Ask(NetworkNode node, string? source, int bytes = 1) => node.Do<(string?, int, string?)>(() =>
+    private (string? Seen, int Got, string? Error) Ask(NetworkNode node, string? source, int bytes = 1, TimeSpan? patience = null) => node.Do<(string?, int, string?)>(() =>
     {
         using var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -279,8 +285,8 @@ internal sealed class TwinRun : IDisposable
                 socket.Bind(new IPEndPoint(IPAddress.Parse(source), 0));
             }
 
-            socket.SendTimeout = socket.ReceiveTimeout = bytes > 1 ? 4000 : (int)Patience.TotalMilliseconds;
-            if (!socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(spec.Server), Port)).Wait(Patience))
+            socket.SendTimeout = socket.ReceiveTimeout = bytes > 1 ? 4000 : (int)(patience ?? Patience).TotalMilliseconds;
+            if (!socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(spec.Server), Port)).Wait(bytes > 1 ? LongPatience : patience ?? Patience))
             {
                 return (null, 0, "no answer");
             }
@@ -302,13 +308,13 @@ internal sealed class TwinRun : IDisposable
         }
     });
 
-    private string? AskUdp(NetworkNode machine, string source) => machine.Do(() =>
+    private string? AskUdp(NetworkNode machine, string source, TimeSpan patience) => machine.Do(() =>
     {
         using var socket = Datagrams();
         try
         {
             socket.Bind(new IPEndPoint(IPAddress.Parse(source), 0));
-            socket.ReceiveTimeout = (int)Patience.TotalMilliseconds;
+            socket.ReceiveTimeout = (int)patience.TotalMilliseconds;
             socket.SendTo("?"u8.ToArray(), new IPEndPoint(IPAddress.Parse(spec.Server), Port));
             var buffer = new byte[64];
             return Encoding.ASCII.GetString(buffer, 0, socket.Receive(buffer));
@@ -320,9 +326,9 @@ internal sealed class TwinRun : IDisposable
     });
 
     /// <summary>Who says "hop limit exceeded" when the limit ends at the far end: traceroute's second line.</summary>
-    private string? SecondHop(NetworkNode machine, string source) => machine.Do(() =>
+    private string? SecondHop(NetworkNode machine, string source, TimeSpan patience) => machine.Do(() =>
     {
-        using var raw = new Socket(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.IcmpV6) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
+        using var raw = new Socket(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.IcmpV6) { ReceiveTimeout = (int)patience.TotalMilliseconds };
         using var socket = Datagrams();
         try
         {
@@ -331,7 +337,7 @@ internal sealed class TwinRun : IDisposable
             socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.IpTimeToLive, 2);
             socket.SendTo("?"u8.ToArray(), new IPEndPoint(IPAddress.Parse(spec.Server), 33434));
             var buffer = new byte[2048];
-            for (var clock = Stopwatch.StartNew(); clock.Elapsed < Patience;)
+            for (var clock = Stopwatch.StartNew(); clock.Elapsed < patience;)
             {
                 EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);
                 if (raw.ReceiveFrom(buffer, ref from) > 0 && buffer[0] == 3)
