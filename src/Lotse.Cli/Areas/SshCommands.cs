@@ -6,6 +6,9 @@ internal static class SshCommands
     public static readonly Command[] All =
     [
         SshWhy.Command,
+        SshProbe.Command,
+        SshPlanCommand.Plan,
+        SshPlanCommand.Prove,
         SshPredict.Command,
     ];
 }

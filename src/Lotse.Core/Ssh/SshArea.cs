@@ -17,7 +17,7 @@ public static class SshArea
     private static readonly string[] ServerSigns = ["Authentication refused: ", "userauth_pubkey", "Exit before auth", "Pubkey auth ", "not allowed because", "maximum authentication attempts", "ROOT LOGIN REFUSED", "Certificate invalid", "Invalid user ", "[preauth]"];
 
     /// <summary>This area's line in the table of areas.</summary>
-    public static Area Area { get; } = new("ssh", "a login over ssh fails, or will after the next upgrade or reboot", Check, Recognise);
+    public static Area Area { get; } = new("ssh", "a login over ssh fails, or will after the next upgrade or reboot", Check, Recognise) { Prove = SshProof.Prove };
 
     private static Report Check(Host host) => new("nothing found", [], [], []);
 
