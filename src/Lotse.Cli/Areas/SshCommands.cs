@@ -15,6 +15,7 @@ internal static class SshCommands
         SshWhy.Command,
         SshProbe.Command,
         SshPreflight.Command,
+        SshUnlockCommand.Command,
         SshPlanCommand.Plan,
         SshPlanCommand.Prove,
         SshPredict.Command,
