@@ -40,6 +40,9 @@ public static class InitrdDiagnosis
         return new(verdict, [.. reasons], [.. findings.OrderByDescending(f => f.Severity)], unknowns) { Answer = new(facts, () => InitrdJson.Default.InitrdFacts), Facts = new(facts, () => InitrdJson.Default.InitrdFacts) };
     }
 
+    /// <summary>The same of the configuration that the next image is made from.</summary>
+    public static Finding NoKey(string folder) => new("ssh/initrd-no-key", Severity.Warning, Certainty.Proven, Value.Path(folder), $"dropbear-initramfs is installed, and no key is in {Value.Path(folder)}: nobody gets into the next initrd", [new("a public key is there", Verdict.No, "dropbear-initramfs: authorized_keys, else id_*.pub", new Seen("none", folder))], [new($"put a public key into {Value.Path(folder + "/authorized_keys")} and rebuild the image", "update-initramfs", "-u")]);
+
     /// <summary>What the image's own server said to each key, and whether this client could sign with it.</summary>
     private static void Keys(InitrdFacts facts, Action<bool?, Text, string, Text, Func<Finding>?> step)
     {
