@@ -81,6 +81,18 @@ public sealed record ServerModel(string Name, string Basis)
         };
     }
 
+    /// <summary>A server that was asked: its own lists, and what is known of its release for what it does not tell.</summary>
+    internal static ServerModel Probed(Transport.ProbeFacts facts)
+    {
+        var known = Of(facts.Banner);
+        var accepts = (known?.Accepts ?? facts.ServerSigAlgs ?? ["ssh-rsa", "ssh-dss", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"])
+            .Except(facts.Keys.SelectMany(k => k.Refused.Where(r => r != k.Type))).Union(facts.Keys.Select(k => k.Algorithm).OfType<string>());
+        return (known ?? new(facts.Banner, "probe")) with
+        {
+            Basis = "probe", Kex = facts.Kex, HostKeys = facts.HostKeys, Ciphers = facts.Ciphers, Macs = facts.Macs, ServerSigAlgs = facts.ServerSigAlgs, Accepts = [.. accepts],
+        };
+    }
+
     /// <summary>Program and release of a name or an identification string; nulls for what is neither OpenSSH nor Dropbear.</summary>
     public static (string? Program, SshVersion? Version) Identify(string name)
     {

@@ -15,6 +15,12 @@ public static class LogDiagnosis
         }
 
         var told = ServerLog.Read(server, log);
+        if (client.Cause == "old-dropbear-20-names" && told?.Cause is "hostkey-none" or "kex-none")
+        {
+            // "No matching algo" is how Dropbear sees the list that it has cut.
+            return client with { Certainty = Certainty.Proven, Others = [] };
+        }
+
         if (told is not null && Outweighs(told, client))
         {
             return told;

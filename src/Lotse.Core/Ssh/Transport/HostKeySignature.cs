@@ -1,0 +1,104 @@
+using Org.BouncyCastle.Crypto;
+using Org.BouncyCastle.Crypto.Digests;
+using Org.BouncyCastle.Crypto.Parameters;
+using Org.BouncyCastle.Crypto.Signers;
+using Org.BouncyCastle.Math;
+
+namespace Lotse.Ssh.Transport;
+
+/// <summary>Whether a server really has the host key that it shows: RFC 4253 section 6.6, RFC 5656, RFC 8332, RFC 8709.</summary>
+internal static class HostKeySignature
+{
+    /// <summary>Every algorithm that can be checked, best first.</summary>
+    public static readonly string[] Names = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256", "ssh-rsa", "ssh-dss"];
+
+    /// <summary>Checks a signature over the exchange hash.</summary>
+    /// <param name="algorithm">The one agreed on.</param>
+    /// <param name="key">The host key.</param>
+    /// <param name="signature">Algorithm name and bytes.</param>
+    /// <param name="hash">What was signed.</param>
+    public static bool Verify(string algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> signature, byte[] hash)
+    {
+        var reader = new SshReader(signature);
+        if (System.Text.Encoding.ASCII.GetString(reader.String()) != algorithm)
+        {
+            return false;
+        }
+
+        var bytes = reader.String().ToArray();
+        var parts = new SshReader(key);
+        var type = System.Text.Encoding.ASCII.GetString(parts.String());
+        try
+        {
+            return algorithm switch
+            {
+                "ssh-ed25519" when type == algorithm => Ed25519(parts.String(), bytes, hash),
+                "rsa-sha2-512" or "rsa-sha2-256" or "ssh-rsa" when type == "ssh-rsa" => Rsa(algorithm, ref parts, bytes, hash),
+                "ssh-dss" when type == algorithm => Dsa(ref parts, bytes, hash),
+                _ when type == algorithm && algorithm.StartsWith("ecdsa-sha2-", StringComparison.Ordinal) => Ecdsa(algorithm, ref parts, bytes, hash),
+                _ => false,
+            };
+        }
+        catch (Exception e) when (e is ArgumentException or ArithmeticException or InvalidOperationException or CryptoException or IndexOutOfRangeException)
+        {
+            // Keys and signatures of nonsense are refused by the library in many ways.
+            return false;
+        }
+    }
+
+    private static bool Ed25519(ReadOnlySpan<byte> key, byte[] signature, byte[] hash)
+    {
+        if (key.Length != 32 || signature.Length != 64)
+        {
+            return false;
+        }
+
+        var signer = new Ed25519Signer();
+        signer.Init(forSigning: false, new Ed25519PublicKeyParameters(key.ToArray(), 0));
+        signer.BlockUpdate(hash, 0, hash.Length);
+        return signer.VerifySignature(signature);
+    }
+
+    private static bool Rsa(string algorithm, ref SshReader key, byte[] signature, byte[] hash)
+    {
+        BigInteger e = new(1, key.String().ToArray()), n = new(1, key.String().ToArray());
+        if (n.BitLength is < 512 or > 16384 || e.BitLength > 64)
+        {
+            return false;
+        }
+
+        IDigest digest = algorithm switch { "rsa-sha2-512" => new Sha512Digest(), "rsa-sha2-256" => new Sha256Digest(), _ => new Sha1Digest() };
+        var signer = new RsaDigestSigner(digest);
+        signer.Init(forSigning: false, new RsaKeyParameters(isPrivate: false, n, e));
+        signer.BlockUpdate(hash, 0, hash.Length);
+
+        // Leading zeros may be cut off on the wire (RFC 4253 section 6.6 allows it, old servers do it).
+        var size = (n.BitLength + 7) / 8;
+        return signature.Length <= size && signer.VerifySignature([.. new byte[size - signature.Length], .. signature]);
+    }
+
+    private static bool Dsa(ref SshReader key, byte[] signature, byte[] hash)
+    {
+        BigInteger p = new(1, key.String().ToArray()), q = new(1, key.String().ToArray()), g = new(1, key.String().ToArray()), y = new(1, key.String().ToArray());
+        if (signature.Length != 40 || p.BitLength is < 512 or > 4096 || q.BitLength != 160)
+        {
+            return false;
+        }
+
+        var signer = new DsaSigner();
+        signer.Init(forSigning: false, new DsaPublicKeyParameters(y, new DsaParameters(p, q, g)));
+        return signer.VerifySignature(KeyExchange.Hash(new Sha1Digest(), hash), new BigInteger(1, signature[..20]), new BigInteger(1, signature[20..]));
+    }
+
+    private static bool Ecdsa(string algorithm, ref SshReader key, byte[] signature, byte[] hash)
+    {
+        key.String();
+        var (name, digest) = algorithm[^3..] switch { "256" => ("P-256", (IDigest)new Sha256Digest()), "384" => ("P-384", new Sha384Digest()), _ => ("P-521", new Sha512Digest()) };
+        var curve = Org.BouncyCastle.Crypto.EC.CustomNamedCurves.GetByName(name);
+        var domain = new ECDomainParameters(curve);
+        var signer = new ECDsaSigner();
+        signer.Init(forSigning: false, new ECPublicKeyParameters(curve.Curve.DecodePoint(key.String().ToArray()), domain));
+        var parts = new SshReader(signature);
+        return signer.VerifySignature(KeyExchange.Hash(digest, hash), new BigInteger(1, parts.String().ToArray()), new BigInteger(1, parts.String().ToArray()));
+    }
+}

@@ -1,0 +1,203 @@
+using System.Net.Sockets;
+using System.Text;
+
+namespace Lotse.Ssh.Transport;
+
+/// <summary>
+/// Asks a server in one connection what it offers and which public keys it would take. The question is RFC 4252
+/// section 7 without a signature: no private key is needed, and none is opened. Refused questions count as failed
+/// tries on most servers, so there is a budget.
+/// </summary>
+internal static class ServerProbe
+{
+    /// <summary>Refused questions: sshd hangs up at six, and looks at the address from then on (MaxAuthTries, PerSourcePenalties).</summary>
+    public const int DefaultBudget = 4;
+
+    /// <summary>Asks.</summary>
+    /// <param name="host">Name or address.</param>
+    /// <param name="port">Port.</param>
+    /// <param name="user">The user; empty: keys are not asked about.</param>
+    /// <param name="keys">Files and the keys in them, likeliest first.</param>
+    /// <param name="budget">The most refused questions.</param>
+    /// <param name="patience">For all of it.</param>
+    public static ProbeFacts Ask(string host, int port, string user, IReadOnlyList<(string File, PublicKey Key)> keys, int budget, TimeSpan patience)
+    {
+        var facts = new ProbeFacts { Address = $"{host}:{port}", User = user, Keys = [.. keys.Select(k => new ProbedKey(k.File, k.Key.Type, null, null, []))] };
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            if (!socket.ConnectAsync(host, port).Wait(patience))
+            {
+                return facts with { Trouble = "connecting took too long" };
+            }
+        }
+        catch (AggregateException e)
+        {
+            return facts with { Trouble = Words((e.InnerException as SocketException)?.SocketErrorCode) };
+        }
+
+        facts = facts with { Connections = 1 };
+        using var stream = new NetworkStream(socket) { WriteTimeout = (int)patience.TotalMilliseconds };
+        var connection = new SshConnection(stream, patience);
+        try
+        {
+            connection.Identify();
+            connection.ExchangeKeys();
+            facts = Described(facts, connection);
+            return user.Length == 0 ? facts : AskKeys(facts, connection, keys, budget);
+        }
+        catch (SshProtocolException e)
+        {
+            return Described(facts, connection) with { Trouble = e.Message };
+        }
+        catch (IOException)
+        {
+            return Described(facts, connection) with { Trouble = "the server closed the connection" };
+        }
+    }
+
+    private static ProbeFacts Described(ProbeFacts facts, SshConnection connection) => connection.Offer.Length == 0 ? facts with { Banner = connection.Banner } : facts with
+    {
+        Banner = connection.Banner,
+        Kex = connection.Offer[0],
+        HostKeys = connection.Offer[1],
+        Ciphers = connection.Offer[3],
+        Macs = connection.Offer[5],
+        HostKeyType = connection.HostKey.Length == 0 ? null : PublicKey.TypeOf(connection.HostKey),
+        HostKeyFingerprint = connection.HostKey.Length == 0 ? null : new PublicKey("", connection.HostKey, "").Fingerprint,
+    };
+
+    private static ProbeFacts AskKeys(ProbeFacts facts, SshConnection connection, IReadOnlyList<(string File, PublicKey Key)> keys, int budget)
+    {
+        var results = facts.Keys;
+        var queries = 0;
+        string[]? signatures = null;
+        string[]? methods = null;
+        string? trouble = null;
+        try
+        {
+            connection.Send(new SshWriter().Byte(5).String("ssh-userauth").ToArray());
+            while (connection.Next() is var message && message[0] != 6)
+            {
+                signatures = Extensions(message) ?? signatures;
+            }
+
+            connection.Send(Request(facts.User, "none").ToArray());
+            methods = Answer(connection, ref signatures) is [51, ..] failure ? Methods(failure) : [];
+            for (var i = 0; i < keys.Count && methods.Contains("publickey"); i++)
+            {
+                var (file, key) = keys[i];
+                var refused = new List<string>();
+                foreach (var algorithm in Algorithms(key, facts.Banner, signatures))
+                {
+                    if (budget == 0)
+                    {
+                        break;
+                    }
+
+                    connection.Send(Request(facts.User, "publickey").Byte(0).String(algorithm).String(key.Blob).ToArray());
+                    queries++;
+                    if (Answer(connection, ref signatures) is [60, ..])
+                    {
+                        results[i] = new(file, key.Type, true, algorithm, [.. refused]);
+                        break;
+                    }
+
+                    refused.Add(algorithm);
+                    results[i] = new(file, key.Type, false, null, [.. refused]);
+                    budget--;
+                }
+            }
+        }
+        catch (SshProtocolException e)
+        {
+            trouble = e.Message;
+        }
+
+        return facts with { ServerSigAlgs = signatures, Methods = methods, Keys = results, Queries = queries, Trouble = trouble };
+    }
+
+    /// <summary>
+    /// The names under which a key is asked. An RSA key has three; a list that the server is known to mean literally
+    /// spares the questions that it would refuse.
+    /// </summary>
+    private static IEnumerable<string> Algorithms(PublicKey key, string banner, string[]? listed)
+    {
+        if (key.Type != "ssh-rsa")
+        {
+            return [key.Type];
+        }
+
+        var (program, version) = ServerModel.Identify(banner);
+        var literal = program == "dropbear" || (program == "openssh" && version >= new SshVersion(9, 6));
+        return listed is null && program is not null ? version == new SshVersion(7, 4) && program == "openssh" ? ["rsa-sha2-512", "ssh-rsa"] : ["ssh-rsa"]
+            : listed is null ? ["ssh-rsa", "rsa-sha2-512", "rsa-sha2-256"]
+            : literal ? UserKeyType.RsaSignatures.Where(listed.Contains)
+
+            // OpenSSH before 9.6 lists all that it knows; from 8.8 on ssh-rsa is not among what it takes by default.
+            : UserKeyType.RsaSignatures.Where(listed.Contains).Take(program == "openssh" && version >= new SshVersion(8, 8) ? 2 : 3);
+    }
+
+    private static SshWriter Request(string user, string method) => new SshWriter().Byte(50).String(ByteText.Encode(user)).String("ssh-connection").String(method);
+
+    /// <summary>The answer to a request: greetings and extensions may come before it (RFC 4252 section 5.4, RFC 8308).</summary>
+    private static byte[] Answer(SshConnection connection, ref string[]? signatures)
+    {
+        while (true)
+        {
+            var message = connection.Next();
+            switch (message[0])
+            {
+                case 7:
+                    signatures = Extensions(message) ?? signatures;
+                    break;
+                case 53 or 80:
+                    break;
+                case 51 or 52 or 60:
+                    return message;
+                default:
+                    throw new SshProtocolException($"message {message[0]} came where an answer was expected");
+            }
+        }
+    }
+
+    private static string[] Methods(ReadOnlySpan<byte> failure)
+    {
+        var reader = new SshReader(failure);
+        reader.Byte();
+        return reader.Names();
+    }
+
+    private static string[]? Extensions(ReadOnlySpan<byte> message)
+    {
+        if (message[0] != 7)
+        {
+            return null;
+        }
+
+        var reader = new SshReader(message);
+        reader.Byte();
+        for (var left = Math.Min(reader.UInt32(), 64); left > 0; left--)
+        {
+            var name = Encoding.ASCII.GetString(reader.String());
+            var value = reader.String();
+            if (name == "server-sig-algs")
+            {
+                var text = ByteText.Decode(value);
+                return text.Length == 0 ? [] : text.Split(',');
+            }
+        }
+
+        return null;
+    }
+
+    private static string Words(SocketError? error) => error switch
+    {
+        SocketError.ConnectionRefused => "connection refused",
+        SocketError.TimedOut => "connection timed out",
+        SocketError.HostUnreachable => "no route to host",
+        SocketError.NetworkUnreachable => "network is unreachable",
+        SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData => "name not known",
+        _ => "cannot connect",
+    };
+}
