@@ -117,6 +117,22 @@ public class PostgresTests
         Assert.StartsWith("web|13.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void What_the_server_had_not_written_yet_is_found_once_it_is_stopped_and_it_serves_again()
+    {
+        using var lab = new PostgresLab();
+        var (data, port) = Running(lab, 13);
+        lab.Ask(port, "boss", "postgres", "CHECKPOINT");
+        var plan = lab.Folder + "/plan";
+        Assert.Equal(0, lab.Lotse("pg", "plan", data, "--to", "15", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(15), "-o", plan).ExitCode);
+        lab.Ask(port, "boss", "shop", "CREATE TABLE late (a regproc)");
+        var applied = lab.Lotse("apply", plan);
+        Assert.Equal(5, applied.ExitCode);
+        Assert.Contains("pg/reg-columns", applied.Text + applied.ErrorText, StringComparison.Ordinal);
+        Assert.StartsWith("web|13.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(data + "-15"));
+    }
+
     [Theory]
     [InlineData(0.4)]
     [InlineData(1.5)]

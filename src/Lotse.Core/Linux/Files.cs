@@ -128,38 +128,46 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd, string prefix = "")
 
     public Reading<FileStatus> Status(string path)
     {
-        var fd = Open(path, Libc.Path | Libc.NoFollow);
-        if (fd < 0)
+        var s = stackalloc byte[256];
+        byte empty = 0;
+        int errno;
+        if (!Confined)
         {
-            return Refused<FileStatus>("look at", prefix + path, -fd);
-        }
-
-        try
-        {
-            // struct statx (linux/stat.h): nlink 16, uid 20, gid 24, mode 28, ino 32, size 40, dev 136 and 140.
-            var s = stackalloc byte[256];
-            byte empty = 0;
-            if (Libc.Statx(fd, &empty, EmptyPath | SymlinkNoFollow, BasicStats, s) != 0)
+            fixed (byte* p = Zero(path))
             {
-                return Refused<FileStatus>("look at", prefix + path, Errno.Last);
+                errno = Libc.Statx(root, p, SymlinkNoFollow, BasicStats, s) == 0 ? 0 : Errno.Last;
+            }
+        }
+        else
+        {
+            // Through a descriptor, for only opening confines the folders on the way.
+            var fd = Open(path, Libc.Path | Libc.NoFollow);
+            if (fd < 0)
+            {
+                return Refused<FileStatus>("look at", prefix + path, -fd);
             }
 
-            var mode = *(ushort*)(s + 28);
-            var kind = (mode & 0xf000) switch
-            {
-                0x8000 => FileKind.File,
-                0x4000 => FileKind.Directory,
-                0xa000 => FileKind.Link,
-                _ => FileKind.Other,
-            };
-            return new(
-                new(kind, mode & 0xfff, *(uint*)(s + 20), *(uint*)(s + 24), *(long*)(s + 40), *(ulong*)(s + 32), $"{*(uint*)(s + 136)}:{*(uint*)(s + 140)}", *(uint*)(s + 16)),
-                null);
-        }
-        finally
-        {
+            errno = Libc.Statx(fd, &empty, EmptyPath | SymlinkNoFollow, BasicStats, s) == 0 ? 0 : Errno.Last;
             _ = Libc.Close(fd);
         }
+
+        if (errno != 0)
+        {
+            return Refused<FileStatus>("look at", prefix + path, errno);
+        }
+
+        // struct statx (linux/stat.h): nlink 16, uid 20, gid 24, mode 28, ino 32, size 40, dev 136 and 140.
+        var mode = *(ushort*)(s + 28);
+        var kind = (mode & 0xf000) switch
+        {
+            0x8000 => FileKind.File,
+            0x4000 => FileKind.Directory,
+            0xa000 => FileKind.Link,
+            _ => FileKind.Other,
+        };
+        return new(
+            new(kind, mode & 0xfff, *(uint*)(s + 20), *(uint*)(s + 24), *(long*)(s + 40), *(ulong*)(s + 32), $"{*(uint*)(s + 136)}:{*(uint*)(s + 140)}", *(uint*)(s + 16)),
+            null);
     }
 
     /// <summary>A refusal: <c>cannot read /etc/shadow: permission denied</c>.</summary>

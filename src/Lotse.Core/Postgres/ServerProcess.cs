@@ -18,8 +18,12 @@ internal static class ServerProcess
         var lines = ByteText.Decode(read.Value).Split('\n');
         string? Line(int i) => i < lines.Length && lines[i].Trim() is { Length: > 0 } line ? line : null;
         var pid = int.TryParse(Line(0), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? Math.Abs(number) : 0;
-        return new(pid, Line(1), int.TryParse(Line(3), NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : null, Line(4), pid > 0 && host.ReadFile($"/proc/{pid}/stat", 4096).Ok, server);
+        return new(pid, Line(1), int.TryParse(Line(3), NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : null, Line(4), pid > 0 && IsAlive(host, pid), server);
     }
+
+    /// <summary>Whether a process is there and not only its remains (state Z or X of proc_pid_stat(5)).</summary>
+    private static bool IsAlive(Host host, int pid) =>
+        host.ReadFile($"/proc/{pid}/stat", 4096) is { Ok: true } stat && ByteText.Decode(stat.Value) is var text && text.LastIndexOf(')') is >= 0 and var end && end + 2 < text.Length && text[end + 2] is not ('Z' or 'X');
 
     /// <summary>
     /// A server's process whose working directory is this very folder: in a container the number in the file is one of its

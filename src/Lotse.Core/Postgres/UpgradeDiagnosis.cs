@@ -31,6 +31,12 @@ internal static class UpgradeDiagnosis
                 new Seen(control.State, $"{old.Directory}/global/pg_control"), new Seen($"{ClusterFindings.Plural(old.Databases.Length, "database", "databases")}, {ClusterFindings.Plural(old.Databases.Sum(d => d.Objects?.Tables ?? 0), "table", "tables")}", "system catalogs"));
         }
 
+        if (old.IsRunning && old.Control is { } last)
+        {
+            yield return new("the files hold all that the running server knows; it writes the rest with its next checkpoint (CHECKPOINT), and lotse apply looks again once it is stopped", Lotse.Verdict.Unknown, "src/backend/access/transam/xlog.c CreateCheckPoint",
+                new Seen($"last written {DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(last.WrittenAt, 0, 1L << 36)):yyyy-MM-dd HH:mm:ss} UTC", $"{old.Directory}/global/pg_control"));
+        }
+
         if (facts.To > old.Version)
         {
             yield return new("the new cluster is made like the old one", Lotse.Verdict.Yes, "initdb(1); template0, pg_control and the role with oid 10 of the old cluster", new Seen(string.Join(' ', InitArguments.Of(old, facts.To)), "arguments of initdb"));

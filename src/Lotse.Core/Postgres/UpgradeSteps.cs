@@ -104,7 +104,18 @@ public static class UpgradeSteps
             throw new StepFailedException($"{ByteText.Escape(job.Old)} is not shut down: {(control.Ok ? control.Value.State : control.Error!.Message)}");
         }
 
+        LookAgain(programs, job);
         UpgradeProof.NoteBefore(programs, job);
+    }
+
+    /// <summary>A server that ran while the plan was made knew more than its files: now that they hold everything, the same questions once more.</summary>
+    private static void LookAgain(ClusterPrograms programs, UpgradeJob job)
+    {
+        var wish = new UpgradeWish(job.Old, job.To) { OldPrograms = job.OldPrograms, NewPrograms = job.NewPrograms, NewDirectory = job.New, Mode = job.Mode };
+        if (programs.IsMarked(WasRunning) && PlanReader.Read(programs.Host, wish) is { Ok: true, Value: var facts } && UpgradeFindings.Of(facts).FirstOrDefault(f => f.Severity == Severity.Error) is { } error)
+        {
+            throw new StepFailedException($"{error.Title} [{error.Id}]");
+        }
     }
 
     private static void StartOldAgain(ClusterPrograms programs, UpgradeJob job)

@@ -1,0 +1,105 @@
+using Lotse.Hosts;
+using Lotse.Postgres;
+using Xunit;
+
+namespace Lotse.Tests.Postgres;
+
+/// <summary>What a plan decides, from facts alone.</summary>
+public class UpgradePlanTests
+{
+    [Fact]
+    public void The_new_cluster_is_made_like_the_old_one()
+    {
+        var old = Old() with { Mode = 0x1e8, Control = Control() with { ChecksumVersion = 0, WalSegmentBytes = 64 << 20 } };
+        Assert.Equal(
+            ["--username=boss", "--encoding=LATIN1", "--lc-collate=de_DE", "--lc-ctype=de_DE", "--locale-provider=libc", "--no-data-checksums", "--wal-segsize=64", "--allow-group-access"],
+            InitArguments.Of(old, 18));
+        Assert.DoesNotContain("--no-data-checksums", InitArguments.Of(old, 15));
+        Assert.Contains("--data-checksums", InitArguments.Of(old with { Control = Control() }, 15));
+    }
+
+    [Fact]
+    public void Settings_are_carried_over_by_decision()
+    {
+        var old = Old() with
+        {
+            Settings =
+            [
+                new("work_mem", "4MB", "/d/postgresql.conf", 1), new("search_path", @"it's \ ""x""", "/d/postgresql.conf", 2), new("wal_keep_segments", "3", "/d/postgresql.conf", 3),
+                new("hba_file", "/etc/hba", "/d/postgresql.conf", 4), new("jit", "off", "/d/postgresql.auto.conf", 1), new("archive_command", "(not kept)", "/d/postgresql.conf", 5),
+            ],
+        };
+        var (changes, job) = UpgradePlan.Make(Facts(old), "/bin/lotse", null);
+        Assert.Equal(["work_mem = '4MB'", @"search_path = 'it''s \\ ""x""'"], job.Settings);
+        Assert.Equal(["jit = 'off'"], job.SystemSettings);
+        Assert.Equal((@"search_path", @"it's \ ""x"""), PgConf.Split(job.Settings[1], out _));
+        Assert.All(changes.Skip(1), c => Assert.Equal(["--back"], Assert.IsType<RunProgram>(c).Inverse.Except(((RunProgram)c).Arguments)));
+        Assert.Equal("/d-18.lotse/new", job.Unfinished);
+    }
+
+    [Theory]
+    [InlineData("glibc 2.36", "glibc 2.36", "de_DE", null, 0)]
+    [InlineData("glibc 2.36", "glibc 2.41", "de_DE", null, 2)]
+    [InlineData("glibc 2.36", "musl", "de_DE", null, 2)]
+    [InlineData("glibc 2.36", "glibc 2.41", "C", null, 1)]
+    [InlineData("glibc 2.36", "glibc 2.41", "C.UTF-8", null, 1)]
+    [InlineData("glibc 2.41", "glibc 2.41", "de_DE", "2.36", 2)]
+    [InlineData(null, "glibc 2.41", "de_DE", null, 0)]
+    public void Only_indexes_whose_order_may_move_are_rebuilt(string? was, string? now, string collate, string? recorded, int moved)
+    {
+        var database = Old().Databases[0] with
+        {
+            Collate = collate,
+            CollationVersion = recorded,
+            Objects = new() { OrderedIndexes = [new("public.a", "public.t", "default", "d", null, null), new("public.b", "public.t", "de_DE", "c", "de_DE", null)] },
+        };
+        var facts = Facts(Old()) with { OldInstallation = new() { Programs = "/o", LibC = was }, NewInstallation = new() { Programs = "/n", LibC = now } };
+        Assert.Equal(moved, UpgradeFindings.MovedIndexes(facts, database).Indexes.Length);
+    }
+
+    [Theory]
+    [InlineData("/var/lib/postgresql/13/main", "/var/lib/postgresql/18/main")]
+    [InlineData("/srv/pg/13", "/srv/pg/18")]
+    [InlineData("/srv/pgdata", "/srv/pgdata-18")]
+    public void The_new_cluster_lies_beside_the_old_one(string old, string place) => Assert.Equal(place, PlanReader.Beside(old, 13, 18));
+
+    [Fact]
+    public void A_job_that_others_may_change_is_not_run()
+    {
+        using var folder = new TemporaryFolder();
+        using var host = new LocalHost();
+        var work = Path.Combine(folder.Path, "n.lotse");
+        var job = UpgradePlan.Make(Facts(Old()) with { NewDirectory = Path.Combine(folder.Path, "n") }, "lotse", null).Job;
+        Directory.CreateDirectory(work, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.WriteAllText(job.File, string.Join('\n', job.Lines()));
+        File.SetUnixFileMode(job.File, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        Assert.Equal(job.Old, UpgradeJob.Read(host, job.File).Value.Old);
+        File.SetUnixFileMode(work, (UnixFileMode)0x1ff);
+        Assert.False(UpgradeJob.Read(host, job.File).Ok);
+        File.SetUnixFileMode(work, (UnixFileMode)0x1c0);
+        File.WriteAllText(job.File, "{}");
+        Assert.False(UpgradeJob.Read(host, job.File).Ok);
+    }
+
+    private static PgControl Control() => PgControl.Parse("pg_control", File.ReadAllBytes(LotseProgram.Data("pg", "control", "13"))).Value;
+
+    private static ClusterFacts Old() => new()
+    {
+        Directory = "/d",
+        Version = 13,
+        Mode = 0x1c0,
+        Control = Control(),
+        Roles = [new(10, "boss", true, true, "none")],
+        Databases = [new() { Oid = 1, Name = "template0", Encoding = "LATIN1", Collate = "de_DE", Ctype = "de_DE" }],
+    };
+
+    private static PlanFacts Facts(ClusterFacts old) => new()
+    {
+        Old = old,
+        To = 18,
+        NewDirectory = "/d-18",
+        OldInstallation = new() { Programs = "/o" },
+        NewInstallation = new() { Programs = "/n" },
+        Around = new(),
+    };
+}
