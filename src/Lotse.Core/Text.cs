@@ -117,7 +117,7 @@ public sealed class Text : IEquatable<Text>
 
     /// <summary>As one line that may be shown on a terminal; see <see cref="ByteText.Escape"/>.</summary>
     public override string ToString() =>
-        !foreign && parts is [{ Kind: ValueKind.Plain } only] ? only.Content : string.Concat(parts.ConvertAll(static p => ByteText.Escape(p.Content)));
+        !foreign && parts is [{ Kind: ValueKind.Plain } only] && !ByteText.HasControls(only.Content) ? only.Content : string.Concat(parts.ConvertAll(static p => ByteText.Escape(p.Content)));
 
     /// <inheritdoc/>
     public bool Equals(Text? other) => other is not null && parts.SequenceEqual(other.parts);

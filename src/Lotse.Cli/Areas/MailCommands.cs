@@ -18,7 +18,7 @@ internal static class MailCommands
         new("mail why", "why mail of a domain arrives or does not", Why)
         {
             Description = "Who receives, who sends, which legs of DMARC can align, and everything that is wrong with the records, each with what it does to your mail. Several domains are asked together.",
-            Arguments = [new("DOMAIN", "the domain; several are answered one after the other", Required: true, Many: true)],
+            Arguments = [new("DOMAIN|MESSAGE", "the domain; several are answered one after the other; or a file with a message or a bounce, - is standard input", Required: true, Many: true, Takes: Takes.File)],
             Options =
             [
                 Send,
@@ -27,7 +27,7 @@ internal static class MailCommands
                 new("--expires", Takes.Text, "YYYY-MM-DD", "the day on which the registration ends, as the registrar shows it"),
                 .. MailAsking.Options,
             ],
-            Examples = [new("a domain", "mail why example.com"), new("before it is published", "mail why example.com --zone example.com.zone"), new("through another resolver", "mail why example.com --server 9.9.9.9")],
+            Examples = [new("a domain", "mail why example.com"), new("before it is published", "mail why example.com --zone example.com.zone"), new("through another resolver", "mail why example.com --server 9.9.9.9"), new("a bounce or a received message", "mail why message.eml")],
         },
         new("mail simulate", "what receivers do with a message, before it is sent", Simulate)
         {
@@ -71,6 +71,11 @@ internal static class MailCommands
 
     private static int Why(Invocation call) => Hosting.With(call, host =>
     {
+        if (call.Arguments is [var named] && IsMessage(host, named))
+        {
+            return Message(call, host, named);
+        }
+
         var domains = call.Arguments.Select(Domain).ToArray();
         var options = new MailOptions
         {
@@ -153,6 +158,17 @@ internal static class MailCommands
         var domain = Domain(address[(at + 1)..]);
         return General.Print(call, new DnsLookups().Complete(dns => ForwardRoute.Report(address[..at], domain, dns), MailAsking.Source(call, host).Ask));
     });
+
+    /// <summary>Whether an argument is a file and not a domain: it has a slash, or it is there.</summary>
+    private static bool IsMessage(Host host, string named) => named == "-" || named.Contains('/', StringComparison.Ordinal) || (host.IsThisMachine ? Path.Exists(named) : host.Status(Path.GetFullPath(named)).Ok);
+
+    private static int Message(Invocation call, Host host, string named)
+    {
+        var bytes = Hosting.ReadInput(host, named == "-" || host.IsThisMachine ? named : Path.GetFullPath(named));
+        var message = MessageHeaders.Read(bytes) ?? throw new NotKnownException($"{ByteText.Escape(named)} is no message: it has none of the headers From, Received, Return-Path", "save the whole source of the message: \"show original\", \"view source\"");
+        var now = host.Now;
+        return General.Print(call, new DnsLookups().Complete(dns => MessageDiagnosis.Of(message, now, dns), MailAsking.Source(call, host).Ask));
+    }
 
     /// <summary>A domain of the command line.</summary>
     internal static string Domain(string text) => DnsName.Parse(text.TrimEnd('.')) is { } name && DnsName.Count(name) > 1 ? name

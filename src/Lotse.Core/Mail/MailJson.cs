@@ -19,12 +19,15 @@ public sealed record SpfAnswer(string Result, string Explanation, string Domain,
 [JsonSerializable(typeof(SimulationAnswer))]
 [JsonSerializable(typeof(JourneysAnswer))]
 [JsonSerializable(typeof(RouteAnswer))]
+[JsonSerializable(typeof(MessageAnswer))]
 [JsonSerializable(typeof(MailFacts))]
 internal sealed partial class MailJson : JsonSerializerContext
 {
     public static JsonPart Part(SimulationAnswer answer) => new(answer, static () => Default.SimulationAnswer);
 
     public static JsonPart Part(JourneysAnswer answer) => new(answer, static () => Default.JourneysAnswer);
+
+    public static JsonPart Part(MessageAnswer answer) => new(answer, static () => Default.MessageAnswer);
 
     public static JsonPart Part(RouteAnswer answer) => new(answer, static () => Default.RouteAnswer);
 
