@@ -89,7 +89,13 @@ public sealed record ServerModel(string Name, string Basis)
             .Except(facts.Keys.SelectMany(k => k.Refused.Where(r => r != k.Type))).Union(facts.Keys.Select(k => k.Algorithm).OfType<string>());
         return (known ?? new(facts.Banner, "probe")) with
         {
-            Basis = "probe", Kex = facts.Kex, HostKeys = facts.HostKeys, Ciphers = facts.Ciphers, Macs = facts.Macs, ServerSigAlgs = facts.ServerSigAlgs, Accepts = [.. accepts],
+            Basis = "probe",
+            Kex = facts.Kex,
+            HostKeys = facts.HostKeys,
+            Ciphers = facts.Ciphers,
+            Macs = facts.Macs,
+            ServerSigAlgs = facts.ServerSigAlgs,
+            Accepts = [.. accepts],
         };
     }
 

@@ -105,6 +105,11 @@ public class ProbeTests
             {
                 stream.Write(bytes);
             }
+
+            // A connection closed over unread bytes is reset, and what was sent may be lost: the client has to hang up first.
+            while (stream.Read(new byte[65536]) > 0)
+            {
+            }
         }
 
         byte[] Packet(byte[] payload)
