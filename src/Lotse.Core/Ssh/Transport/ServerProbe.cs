@@ -24,16 +24,16 @@ internal static class ServerProbe
     {
         var facts = new ProbeFacts { Address = $"{host}:{port}", User = user, Keys = [.. keys.Select(k => new ProbedKey(k.File, k.Key.Type, null, null, []))] };
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
+        // Blocking calls with SO_SNDTIMEO and SO_RCVTIMEO (socket(7)): no thread is needed for one connection.
+        socket.SendTimeout = socket.ReceiveTimeout = (int)patience.TotalMilliseconds;
         try
         {
-            if (!socket.ConnectAsync(host, port).Wait(patience))
-            {
-                return facts with { Trouble = "connecting took too long" };
-            }
+            socket.Connect(host, port);
         }
-        catch (AggregateException e)
+        catch (SocketException e)
         {
-            return facts with { Trouble = Words((e.InnerException as SocketException)?.SocketErrorCode) };
+            return facts with { Trouble = Words(e.SocketErrorCode) };
         }
 
         facts = facts with { Connections = 1 };
@@ -191,10 +191,10 @@ internal static class ServerProbe
         return null;
     }
 
-    private static string Words(SocketError? error) => error switch
+    private static string Words(SocketError error) => error switch
     {
         SocketError.ConnectionRefused => "connection refused",
-        SocketError.TimedOut => "connection timed out",
+        SocketError.TimedOut or SocketError.WouldBlock or SocketError.InProgress or SocketError.AlreadyInProgress => "connection timed out",
         SocketError.HostUnreachable => "no route to host",
         SocketError.NetworkUnreachable => "network is unreachable",
         SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData => "name not known",
