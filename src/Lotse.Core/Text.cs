@@ -53,6 +53,9 @@ public readonly record struct Value(string Content, ValueKind Kind)
     /// <summary>A host name.</summary>
     public static Value Host(string name) => new(name, ValueKind.Host);
 
+    /// <summary>Its content, fit for a terminal: for where a string was made of it before it came to a <see cref="Text"/>.</summary>
+    public override string ToString() => ByteText.Escape(Content);
+
     /// <summary>A domain.</summary>
     public static Value Domain(string name) => new(name, ValueKind.Domain);
 
