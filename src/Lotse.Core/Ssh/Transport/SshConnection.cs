@@ -68,7 +68,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     /// <summary>Exchanges KEXINIT and keys; the host key's signature is checked.</summary>
     public void ExchangeKeys()
     {
-        var ours = new SshWriter().Byte(20).Raw(random.GenerateSeed(16)).Names(KeyExchange.Names.Concat(Extensions)).Names(HostKeySignature.Names)
+        var ours = new SshWriter().Byte(20).Raw(Cookie()).Names(KeyExchange.Names.Concat(Extensions)).Names(HostKeySignature.Names)
             .Names(PacketCipher.Names).Names(PacketCipher.Names).Names(PacketCipher.MacNames).Names(PacketCipher.MacNames).Names(["none"]).Names(["none"]).Names([]).Names([]).Byte(0).UInt32(0).ToArray();
         Send(ours);
         var theirs = Expect(20);
@@ -126,6 +126,17 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         (outgoing, sent) = (PacketCipher.Of(cipher, mac, (what, length) => Derive('A' + (what * 2), length), encrypt: true), strict ? 0 : sent);
         Expect(21);
         (incoming, received) = (PacketCipher.Of(AlgorithmList.Agree(PacketCipher.Names, lists[3])!, macIn, (what, length) => Derive('B' + (what * 2), length), encrypt: false), strict ? 0 : received);
+    }
+
+    /// <summary>
+    /// The random bytes of a KEXINIT. Never GenerateSeed, which passes by the generator it was given and asks the
+    /// platform's: that loads OpenSSL into a static binary and breaks its memory.
+    /// </summary>
+    private byte[] Cookie()
+    {
+        var cookie = new byte[16];
+        random.NextBytes(cookie);
+        return cookie;
     }
 
     /// <summary>Sends a message.</summary>
