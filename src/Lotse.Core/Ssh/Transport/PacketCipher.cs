@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using Org.BouncyCastle.Crypto;
 using Org.BouncyCastle.Crypto.Digests;
 using Org.BouncyCastle.Crypto.Engines;
@@ -131,7 +130,7 @@ internal abstract class PacketCipher
                 Crypt(packet, 16, end - 16);
             }
 
-            var right = CryptographicOperations.FixedTimeEquals(Mac(sequence, packet.AsSpan(0, end)), packet.AsSpan(end));
+            var right = Org.BouncyCastle.Utilities.Arrays.FixedTimeEquals(Mac(sequence, packet.AsSpan(0, end)), packet.AsSpan(end));
             if (encryptFirst)
             {
                 Crypt(packet, 4, end - 4);
@@ -239,7 +238,7 @@ internal abstract class PacketCipher
         {
             var end = packet.Length - TagSize;
             var stream = Stream(content, sequence);
-            var right = CryptographicOperations.FixedTimeEquals(Tag(stream, packet.AsSpan(0, end)), packet.AsSpan(end));
+            var right = Org.BouncyCastle.Utilities.Arrays.FixedTimeEquals(Tag(stream, packet.AsSpan(0, end)), packet.AsSpan(end));
             stream.ProcessBytes(packet, 4, end - 4, packet, 4);
             return right;
         }
