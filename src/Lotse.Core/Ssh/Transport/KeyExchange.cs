@@ -100,7 +100,8 @@ internal abstract class KeyExchange
             var parameters = Org.BouncyCastle.Crypto.EC.CustomNamedCurves.GetByName(name);
             (generator, order, Digest) = (parameters.G, parameters.N, digest);
             secret = new BigInteger(order.BitLength + 64, random).Mod(order.Subtract(BigInteger.One)).Add(BigInteger.One);
-            Public = generator.Multiply(secret).Normalize().GetEncoded(compressed: false);
+            var (x, y) = Affine(generator.Multiply(secret));
+            Public = [4, .. x, .. y];
         }
 
         public override byte[] Public { get; }
@@ -113,12 +114,28 @@ internal abstract class KeyExchange
             {
                 // DecodePoint checks that the point is on the curve (RFC 5656 section 4).
                 var point = generator.Curve.DecodePoint(theirs.ToArray());
-                return point.IsInfinity || !point.IsValid() ? throw new ArgumentException("not a point") : new SshWriter().Mpint(point.Multiply(secret).Normalize().AffineXCoord.GetEncoded()).ToArray();
+                return point.IsInfinity || !point.IsValid() ? throw new ArgumentException("not a point") : new SshWriter().Mpint(Affine(point.Multiply(secret)).X).ToArray();
             }
             catch (Exception e) when (e is ArgumentException or ArithmeticException or InvalidOperationException or IndexOutOfRangeException)
             {
                 throw new SshProtocolException("the server's value is no point of the curve");
             }
+        }
+
+        /// <summary>
+        /// The affine coordinates of a point in Jacobian ones: X/Z², Y/Z³. Not ECPoint.Normalize, which blinds with the
+        /// platform's random numbers: those load OpenSSL into a static binary and break its memory. The secret is used once.
+        /// </summary>
+        private static (byte[] X, byte[] Y) Affine(ECPoint point)
+        {
+            if (point.IsInfinity || point.Curve.CoordinateSystem != ECCurve.COORD_JACOBIAN)
+            {
+                throw new ArgumentException("not a point in Jacobian coordinates");
+            }
+
+            var inverse = point.GetZCoord(0).Invert();
+            var square = inverse.Square();
+            return (point.XCoord.Multiply(square).GetEncoded(), point.YCoord.Multiply(square).Multiply(inverse).GetEncoded());
         }
     }
 
