@@ -118,8 +118,8 @@ internal static class ServerProbe
     }
 
     /// <summary>
-    /// The names under which a key is asked. An RSA key has three; a list that the server is known to mean literally
-    /// spares the questions that it would refuse.
+    /// The names under which a key is asked. An RSA key has three; the server's list spares the questions that
+    /// it would refuse.
     /// </summary>
     private static IEnumerable<string> Algorithms(PublicKey key, string banner, string[]? listed)
     {
@@ -129,13 +129,11 @@ internal static class ServerProbe
         }
 
         var (program, version) = ServerModel.Identify(banner);
-        var literal = program == "dropbear" || (program == "openssh" && version >= new SshVersion(9, 6));
         return listed is null && program is not null ? version == new SshVersion(7, 4) && program == "openssh" ? ["rsa-sha2-512", "ssh-rsa"] : ["ssh-rsa"]
             : listed is null ? ["ssh-rsa", "rsa-sha2-512", "rsa-sha2-256"]
-            : literal ? UserKeyType.RsaSignatures.Where(listed.Contains)
 
-            // OpenSSH before 9.6 lists all that it knows; from 8.8 on ssh-rsa is not among what it takes by default.
-            : UserKeyType.RsaSignatures.Where(listed.Contains).Take(program == "openssh" && version >= new SshVersion(8, 8) ? 2 : 3);
+            // OpenSSH before 9.6 lists all that it knows, not what it takes: each name has to be asked.
+            : UserKeyType.RsaSignatures.Where(listed.Contains);
     }
 
     private static SshWriter Request(string user, string method) => new SshWriter().Byte(50).String(ByteText.Encode(user)).String("ssh-connection").String(method);
