@@ -206,14 +206,8 @@ internal sealed class Journal : IDisposable
         var name = path[(path.LastIndexOf('/') + 1)..];
         if (above.Find(name) is null)
         {
-            try
-            {
-                above.MakeFolder(name, mode);
-            }
-            catch (ChangeFailedException) when (above.Find(name) is { Kind: FileKind.Directory })
-            {
-                // Another lotse made it at this moment.
-            }
+            // Another lotse may make it at this moment.
+            above.MakeFolder(name, mode, mayExist: true);
         }
     }
 

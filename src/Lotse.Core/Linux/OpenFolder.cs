@@ -203,11 +203,14 @@ internal sealed unsafe class OpenFolder : IDisposable
     }
 
     /// <summary>Makes a folder in this one.</summary>
-    public void MakeFolder(string name, uint mode)
+    public void MakeFolder(string name, uint mode, bool mayExist = false)
     {
         fixed (byte* p = Files.Zero(name))
         {
-            Check(Libc.MakeDirectoryAt(fd, p, mode), "create the folder", name);
+            if (Libc.MakeDirectoryAt(fd, p, mode) != 0 && !(mayExist && Errno.Last == Errno.Exists))
+            {
+                throw ChangeFailedException.Of("create the folder", Path + name, Errno.Last);
+            }
         }
 
         Synchronize();
