@@ -32,14 +32,9 @@ internal static class SshPlanCommand
 
     private static int MakePlan(Invocation call) => Planning.Make(call, "ssh", host =>
     {
-        var name = call.Arguments[0];
-        if (name.StartsWith('-') || name.Length > 255)
-        {
-            throw new UsageException($"\"{ByteText.Escape(name)}\" is no host");
-        }
-
+        var name = SshProbe.Name(call);
         var file = call["--config"] is { } given ? Path.GetFullPath(given) : null;
-        var facts = SshPlanFacts.Read(host, name, Environment.GetEnvironmentVariable("HOME") ?? "/root", file);
+        var facts = SshPlanFacts.Read(host, name, SshProbe.Home, file);
         if (!facts.Ok)
         {
             throw new NotKnownException(facts.Error!.Message);
@@ -52,7 +47,7 @@ internal static class SshPlanCommand
     /// <summary>What the server itself says, with what is known of its release.</summary>
     private static ServerModel Asked(Invocation call, Host host)
     {
-        var facts = SshProbe.Ask(call, host);
+        var (_, facts) = SshProbe.Ask(call, host, [], call["--config"] is { } given ? Path.GetFullPath(given) : null);
         return facts.Kex.Length == 0 ? throw new NotKnownException($"{ByteText.Escape(facts.Address)} could not be asked: {facts.Trouble}", "--server dropbear:RELEASE or openssh:RELEASE plans from the tables") : ServerModel.Probed(facts);
     }
 }
