@@ -150,8 +150,8 @@ public static class HostDiagnosis
             LoginStage.KeySkipped => key.KeyType.Name == "ssh-dss" ? "dsa-key-disabled" : "client-policy-key-type",
             LoginStage.NoMutualSignature => NoMutual(server),
 
-            // The key is good, but not with the signature that the client would choose: the server's list says more than it takes.
-            LoginStage.Rejected when asked?.Accepted == true => "sig-sha1-only-server",
+            // The key is good, but not with the signature that the client chooses: it was told to, or the server's list says more than it takes.
+            LoginStage.Rejected when asked?.Accepted == true => asked.Algorithm == "ssh-rsa" ? "sig-sha1-only-server" : "sig-sha1-forced-by-client",
             _ when asked?.Accepted == false => Refused(probe, server, key),
             _ => null,
         };

@@ -34,9 +34,13 @@ public sealed record SshTarget(string Name, SshSettings? Settings, string Addres
         return host.Ask($"ssh/probe {Address} {Port} {User} {string.Join(' ', keys.Select(k => k.Item2.Fingerprint))}", () => ProbeJson.Default.ProbeFacts, () =>
         {
             var own = SystemProbe.IsNeeded(Settings) ? null : ServerProbe.Ask(Address, Port, User, keys, budget, patience);
-            return new(own is null || own.Cause == SshProtocolException.BeyondLotse ? Fuller(own, SystemProbe.Ask(host, Settings, Address, Port, User, keys, budget, patience)) : own, null);
+            return new(own is null || own.Cause == SshProtocolException.BeyondLotse ? Fuller(own, SystemProbe.Ask(host, Settings, Opened(own), Address, Port, User, keys, budget, patience)) : own, null);
         });
     }
+
+    /// <summary>What the client has to add so that it gets as far as the keys; whether it should is not asked here.</summary>
+    private List<KeyValuePair<string, string>> Opened(ProbeFacts? own) =>
+        own?.Kex.Length > 0 && Settings is not null ? SshPlan.Needed(Settings.Client(new(9, 0)), ServerModel.Probed(own), new("ssh-ed25519", 256)) ?? [] : [];
 
     /// <summary>What ssh could not find out either is told in the words of lotse's own try.</summary>
     private static ProbeFacts Fuller(ProbeFacts? own, ProbeFacts system) => own is not null && system.Kex.Length == 0 ? own : system;

@@ -17,17 +17,18 @@ internal static class SystemProbe
     /// <summary>Asks in one connection.</summary>
     /// <param name="host">The client's machine.</param>
     /// <param name="settings">What <c>ssh -G</c> says of the host; null: nothing but the defaults.</param>
+    /// <param name="added">Options that the connection needs before those of the configuration.</param>
     /// <param name="target">Where to connect to.</param>
     /// <param name="port">Port.</param>
     /// <param name="user">The user; empty: nobody is asked for, and the key exchange is all.</param>
     /// <param name="keys">Files of public keys, and the keys in them.</param>
     /// <param name="budget">The most keys that are asked about: each refusal counts on the server.</param>
     /// <param name="patience">For all of it.</param>
-    public static ProbeFacts Ask(Host host, SshSettings? settings, string target, int port, string user, IReadOnlyList<(string File, PublicKey Key)> keys, int budget, TimeSpan patience)
+    public static ProbeFacts Ask(Host host, SshSettings? settings, IEnumerable<KeyValuePair<string, string>> added, string target, int port, string user, IReadOnlyList<(string File, PublicKey Key)> keys, int budget, TimeSpan patience)
     {
         var asked = user.Length == 0 ? [] : keys.Where(k => k.File.EndsWith(".pub", StringComparison.Ordinal)).Take(budget).ToArray();
         var facts = new ProbeFacts { Address = $"{target}:{port}", User = user, BySystem = true, Keys = [.. keys.Select(k => new ProbedKey(k.File, k.Key.Type, null, null, []))] };
-        var ran = host.Run(Arguments(settings, target, port, user, [.. asked.Select(k => k.File)], patience), patience + Margin);
+        var ran = host.Run(Arguments(settings, added, target, port, user, [.. asked.Select(k => k.File)], patience), patience + Margin);
         if (!ran.Ok)
         {
             return facts with { Trouble = ran.Error!.Message };
@@ -75,10 +76,11 @@ internal static class SystemProbe
             ? LogLines.Between(line, "signing using ", " ") : null;
 
     /// <summary>Nothing of the user's files but what reaches the host: with <c>-F none</c> no other key can be tried.</summary>
-    private static string[] Arguments(SshSettings? settings, string target, int port, string user, string[] files, TimeSpan patience)
+    private static string[] Arguments(SshSettings? settings, IEnumerable<KeyValuePair<string, string>> added, string target, int port, string user, string[] files, TimeSpan patience)
     {
         string[] kept = ["kexalgorithms", "hostkeyalgorithms", "ciphers", "macs", "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes", "bindaddress", "bindinterface", "addressfamily"];
-        var options = kept.Where(k => Set(settings, k)).SelectMany(k => new[] { "-o", $"{k}={settings![k]}" });
+        var more = added.ToDictionary(a => a.Key.ToLowerInvariant(), a => a.Value);
+        var options = kept.Where(k => Set(settings, k)).SelectMany(k => new[] { "-o", more.TryGetValue(k, out var value) && value[0] == '+' ? $"{k}={settings![k]},{value[1..]}" : $"{k}={(value is null ? settings![k] : value.TrimStart('^'))}" });
         string[] proxy = Set(settings, "proxycommand") ? ["-o", $"ProxyCommand={settings!["proxycommand"]}"] : Set(settings, "proxyjump") && Jump(settings!["proxyjump"]!) is { } jump ? ["-o", $"ProxyCommand={jump}"] : [];
         return
         [
