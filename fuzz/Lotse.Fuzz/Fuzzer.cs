@@ -5,7 +5,7 @@ namespace Lotse.Fuzz;
 /// <summary>What a run came to.</summary>
 /// <param name="Inputs">Inputs that were read.</param>
 /// <param name="Kinds">Different things that the reader said.</param>
-/// <param name="Slowest">The longest that one input took.</param>
+/// <param name="Slowest">The most processor time that one input took.</param>
 /// <param name="Largest">The most bytes that were allocated for one input.</param>
 /// <param name="Fault">What is wrong, and with it the input; null: nothing.</param>
 /// <param name="Input">That input.</param>
@@ -14,7 +14,7 @@ internal sealed record Run(long Inputs, int Kinds, TimeSpan Slowest, long Larges
 /// <summary>Reads changed inputs until the time is up or the reader throws, takes too long or too much.</summary>
 internal static class Fuzzer
 {
-    /// <summary>For one input of at most 1 MiB. A busy machine makes everything slower, hence not less.</summary>
+    /// <summary>Processor time for one input of at most 1 MiB: how busy the machine is does not count.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <summary>The most bytes that may be allocated for one input, what is thrown away included: a fixed amount, and a multiple of its length.</summary>
@@ -59,7 +59,7 @@ internal static class Fuzzer
     public static ((string Words, string? Fault) Said, TimeSpan Took, long Allocated) Try(Target target, byte[] input)
     {
         var before = GC.GetAllocatedBytesForCurrentThread();
-        var start = Stopwatch.GetTimestamp();
+        var start = Environment.CpuUsage.TotalTime;
         (string, string?) said;
         try
         {
@@ -72,6 +72,6 @@ internal static class Fuzzer
             said = ("", e.ToString());
         }
 
-        return (said, Stopwatch.GetElapsedTime(start), GC.GetAllocatedBytesForCurrentThread() - before);
+        return (said, Environment.CpuUsage.TotalTime - start, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 }

@@ -90,9 +90,10 @@ public sealed record ClientModel(SshVersion Version, string Basis)
     /// The same user's client after an upgrade: what the configuration changed of this version's defaults is
     /// changed of the other version's.
     /// </summary>
-    public ClientModel Upgraded(SshVersion version)
+    /// <param name="version">The version after the upgrade.</param>
+    /// <param name="defaults">This client without any configuration.</param>
+    public ClientModel Upgraded(SshVersion version, ClientModel defaults)
     {
-        var defaults = Defaults(Version);
         var changes = new (string Option, string? Value)[]
         {
             ("kexalgorithms", AlgorithmList.Change(defaults.Kex, Kex)), ("hostkeyalgorithms", AlgorithmList.Change(defaults.HostKeys, HostKeys)), ("ciphers", AlgorithmList.Change(defaults.Ciphers, Ciphers)),

@@ -65,7 +65,8 @@ public static class InitrdPlan
                 return Stuck(goal, $"no option of the client helps: {server.Name} takes none of your keys", "lotse ssh predict tells why; an ECDSA key is what most releases take");
             }
 
-            options.AddRange(needed);
+            // The name is new: no block of the file is for it but those for many, whose settings those of the host stand for.
+            options.AddRange(SshPlan.Written(facts.Defaults, client.With(needed), needed));
         }
 
         KeyValuePair<string, string>[] block = [new("HostName", facts.Settings["hostname"] ?? facts.Name), new("Port", facts.Settings["port"] ?? "22"), new("User", "root"), new("HostKeyAlias", name), .. options];

@@ -22,8 +22,8 @@ public sealed record ConfiguredOption(string File, int Line, string Keyword, str
 /// <param name="Hosts">Every host of the configuration, of known_hosts and of earlier probes.</param>
 /// <param name="Options">The options of the user's files.</param>
 /// <param name="Hashed">Lines of known_hosts whose name is hashed and is none of these.</param>
-/// <param name="Asked">The time, for the age of probes.</param>
-public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[] Hosts, ConfiguredOption[] Options, int Hashed, DateTimeOffset Asked)
+/// <param name="Defaults">The present client without any configuration.</param>
+public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[] Hosts, ConfiguredOption[] Options, int Hashed, ClientModel Defaults)
 {
     /// <summary>The most hosts that are looked at.</summary>
     private const int Most = 500;
@@ -65,7 +65,7 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
         var hosts = targets.Select(t => new AuditedHost(t, cached.Where(c => c.Facts.Address == $"{t.Address}:{t.Port}" && (c.Facts.User == t.User || c.Facts.User.Length == 0)).MaxBy(c => (c.Facts.User.Length, c.Asked))))
             .Where(h => h.Target.Settings is null || seen.Add((h.Target.Address, h.Target.Port, h.Target.User, h.Target.Settings["hostkeyalias"]))).ToArray();
         var hashed = known.Count(k => k.IsHashed && !targets.Any(t => k.IsFor(KnownHost.LookedUp(t.Address, t.Port))));
-        return new(new(now, then, hosts, [.. options], hashed, host.Now), null);
+        return new(new(now, then, hosts, [.. options], hashed, SshSettings.Defaults(host, now) ?? ClientModel.Defaults(now)), null);
     }
 
     private static bool IsName(string name) => name.Length is > 0 and < 256 && name[0] is not ('-' or '|' or '[') && name.IndexOfAny(['*', '?', '!', '%', '/']) < 0;
@@ -189,7 +189,7 @@ public static class SshAudit
 
         var client = host.Target.Settings?.Client(facts.Now) ?? ClientModel.Defaults(facts.Now);
         var (now, _) = Login(client, host, cached);
-        var (then, cause) = Login(client.Upgraded(facts.Then), host, cached);
+        var (then, cause) = Login(client.Upgraded(facts.Then, facts.Defaults), host, cached);
         return new(host.Target.Name, cached.Facts.Banner, now, then, cause, cached.Asked);
     }
 

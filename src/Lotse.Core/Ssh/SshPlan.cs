@@ -53,6 +53,7 @@ public static class SshPlan
         var fixedLogin = LoginPrediction.Of(client.With(options), server, key.Value);
         var reasons = LoginPrediction.Of(client, server, key.Value).Obstacles.Select(o => new Reason($"{o.What} in common now", Verdict.No, "RFC 4253 section 7.1; RFC 8308", new Seen(string.Join(',', o.Client), "ssh -G"), new Seen(string.Join(',', o.Server), $"{server.Name} ({server.Basis})")))
             .Append(new Reason($"with the block the login works, signing with {fixedLogin.SignatureAlgorithm}", Verdict.Yes, "the same rules again"));
+        options = Written(facts.Defaults, client.With(options), options);
         var change = Edit(facts, facts.Name, options);
 
         // A real login can prove it only where the server has said that it would take the key.
@@ -62,8 +63,18 @@ public static class SshPlan
             Unknowns = asked is not null && login.Length == 0 ? [new($"whether the server takes {(key.Key.Length > 0 ? (Text)$"{Value.Path(key.Key)}" : key.Value.Word)}", Accepted(key.Key) == false ? "it refused the key when it was asked, and never says why" : "it was not asked about it", $"after lotse apply: lotse ssh why {facts.Name}")] : [],
             Findings = [.. Remedies(server, key.Value) is { Length: > 0 } better ? [Better(facts.Name, server, better)] : Array.Empty<Finding>()],
         };
-        return new(report, goal, [change], [], [facts.IsOption ? facts.File : "", facts.Name, .. options.SelectMany(o => new[] { o.Key.ToLowerInvariant(), string.Join(',', Result(client.With(options), o.Key)) }), .. login, SshProof.Others, .. facts.Others.SelectMany(o => new[] { o.Key, o.Value })]);
+        return new(report, goal, [change], [], [facts.IsOption ? facts.File : "", facts.Name, .. options.SelectMany(o => new[] { o.Key.ToLowerInvariant(), string.Join(',', Result(facts.Defaults.With(options), o.Key)) }), .. login, SshProof.Others, .. facts.Others.SelectMany(o => new[] { o.Key, o.Value })]);
     }
+
+    /// <summary>
+    /// The options as the block has to spell them. It comes first, so what it sets replaces what later blocks set of the
+    /// same option, and <c>+</c> adds to the defaults, not to theirs: the value has to hold theirs as well.
+    /// </summary>
+    /// <param name="defaults">The client without any configuration.</param>
+    /// <param name="wanted">The client as it should become.</param>
+    /// <param name="options">The options that change.</param>
+    internal static List<KeyValuePair<string, string>> Written(ClientModel defaults, ClientModel wanted, IEnumerable<KeyValuePair<string, string>> options) =>
+        [.. options.Select(o => new KeyValuePair<string, string>(o.Key, AlgorithmList.Change(Result(defaults, o.Key), Result(wanted, o.Key)) ?? o.Value))];
 
     /// <summary>The change that writes a block for one name: before everything else in the file, because the first value stays.</summary>
     internal static Change Edit(SshPlanFacts facts, string host, IEnumerable<KeyValuePair<string, string>> options)

@@ -30,11 +30,22 @@ public class HostTests
     public void An_upgraded_client_keeps_what_was_configured()
     {
         var now = ClientModel.Defaults(new(8, 4)).With([new("KexAlgorithms", "+diffie-hellman-group14-sha1")]);
-        var then = now.Upgraded(new(10, 0));
+        var then = now.Upgraded(new(10, 0), ClientModel.Defaults(new(8, 4)));
         Assert.Contains("diffie-hellman-group14-sha1", then.Kex);
         Assert.Contains("ssh-rsa", now.UserKeys);
         Assert.DoesNotContain("ssh-rsa", then.UserKeys);
         Assert.Null(then.Refused);
+    }
+
+    /// <summary>A block that comes first replaces what later ones set of the same option: its value has to hold theirs.</summary>
+    [Fact]
+    public void What_other_blocks_add_is_not_lost()
+    {
+        var defaults = ClientModel.Defaults(new(9, 2));
+        var configured = defaults.With([new("PubkeyAcceptedKeyTypes", "+ssh-dss")]);
+        KeyValuePair<string, string>[] needed = [new("PubkeyAcceptedKeyTypes", "+ssh-rsa")];
+        Assert.Equal("+ssh-dss,ssh-rsa", Assert.Single(SshPlan.Written(defaults, configured.With(needed), needed)).Value);
+        Assert.Equal("+ssh-rsa", Assert.Single(SshPlan.Written(defaults, defaults.With(needed), needed)).Value);
     }
 
     [Theory]
