@@ -114,7 +114,9 @@ internal static class DnsFindings
 
     private static Finding? LongTtls(DomainView view)
     {
-        var records = view.Text.Of(DnsType.TXT).Where(r => SpfRecord.IsOne(r.Joined) || r.Joined.StartsWith("forward-email", StringComparison.Ordinal)).Concat(view.Exchanges.Answer.Of(DnsType.MX)).Concat(view.Dmarc.Levels[0].Answer.Of(DnsType.TXT)).Where(r => r.Ttl > LongTtl).ToArray();
+        // Resolvers keep nothing for longer than they want to, mostly a day: only the zone's own servers say the whole time.
+        var asked = Authorities(view).Select(s => s.Address).Prepend(null).SelectMany(s => new[] { view.Dns[new DnsQuestion(view.Domain, DnsType.TXT, s)], view.Dns[new DnsQuestion(view.Domain, DnsType.MX, s)], view.Dns[new DnsQuestion($"_dmarc.{view.Domain}", DnsType.TXT, s)] });
+        var records = asked.SelectMany(a => a.Records).Where(r => r.Ttl > LongTtl && (r.Type == DnsType.MX || (r.Type == DnsType.TXT && (r.Name != view.Domain || SpfRecord.IsOne(r.Joined) || r.Joined.StartsWith("forward-email", StringComparison.Ordinal))))).DistinctBy(r => (r.Name, r.Type)).ToArray();
         return records.Length == 0 ? null
             : Make("mail/dns-ttl-long", Severity.Warning, view.Domain, $"a TTL of {Amount.Duration(TimeSpan.FromSeconds(records.Max(r => r.Ttl)))}: after a change, the old record is used for that long", [Because($"over a day", "RFC 1035 section 3.2.1", [.. records.Take(4).Select(r => new Seen($"{r.Ttl}", $"{r.Name} {DnsTypes.Name(r.Type)}"))])], new Remedy("lower it to an hour before you change anything, and wait for the old time"));
     }

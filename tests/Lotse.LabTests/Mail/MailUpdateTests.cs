@@ -17,6 +17,7 @@ public sealed class MailUpdateTests : IDisposable
         ["good.example"] = Domain("v=spf1 include:posteo.de ~all"),
         ["twospf.example"] = Domain("v=spf1 include:posteo.de ~all") + "\n@ TXT \"v=spf1 a include:spf.forwardemail.net -all\"\n@ A 192.0.2.80",
         ["noposteo.example"] = Domain("v=spf1 a include:spf.forwardemail.net -all") + "\n@ A 192.0.2.80",
+        ["includegone.example"] = Domain("v=spf1 include:_spf.posteo.de ~all"),
         ["parkedmx.example"] = Domain("v=spf1 include:posteo.de ~all") + "\n@ MX 10 mx.parking.example.",
         ["reject.example"] = Domain("v=spf1 include:posteo.de -all", dmarc: "v=DMARC1; p=reject; rua=mailto:me@reject.example"),
         ["fetypo.example"] = Domain("v=spf1 include:posteo.de ~all", forward: "info:me@posteo.de,shop:me@posteo"),
@@ -32,6 +33,7 @@ public sealed class MailUpdateTests : IDisposable
     [Theory]
     [InlineData("twospf.example", 2, 1)]
     [InlineData("noposteo.example", 1, 1)]
+    [InlineData("includegone.example", 1, 1)]
     [InlineData("parkedmx.example", 1, 0)]
     [InlineData("reject.example", 1, 1)]
     [InlineData("fetypo.example", 1, 1)]
