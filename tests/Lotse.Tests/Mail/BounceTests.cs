@@ -47,7 +47,7 @@ public class BounceTests
         {
             "sendmail", "From: Mail Delivery Subsystem <MAILER-DAEMON@mx.example>\nTo: me@x.example\nSubject: Returned mail: see transcript for details\n",
             "   ----- The following addresses had permanent fatal errors -----\n<you@y.example>\n    (reason: 550 5.1.1 <you@y.example>... User unknown)\n\n   ----- Transcript of session follows -----\n... while talking to mx.y.example.:\n>>> DATA\n<<< 550 5.1.1 <you@y.example>... User unknown\n",
-            "you@y.example", "550 5.1.1 <you@y.example>... User unknown)", ""
+            "you@y.example", "550 5.1.1 <you@y.example>... User unknown)", "mx.y.example"
         },
         {
             "a delay", "From: Mail Delivery System <Mailer-Daemon@mx.example>\nTo: me@x.example\nSubject: Warning: message delayed 24 hours\nX-Failed-Recipients: you@y.example\n",

@@ -65,7 +65,7 @@ public class FaultTests
             Assert.True(a.Loud.Concat(b.Loud).Distinct().Order().SequenceEqual(loud.Where(l => l != "spf-too-long" || a.Loud.Concat(b.Loud).Contains(l))), $"{both.Name}: {string.Join(' ', loud)}");
         }
 
-        static string Subject(Fault fault) => fault.Loud[0].Split('-')[0] is var word && word is "dkim" or "dmarc" ? "legs" : word is "mx" or "fe" ? "receiver" : word;
+        static string Subject(Fault fault) => fault.Loud[0].Split('-')[0] is var word && word is "dkim" or "dmarc" ? "legs" : word is "mx" or "fe" or "dane" ? "receiver" : word;
     }
 
     private static string[] Ids(Finding[] findings) => [.. findings.Select(f => f.Id["mail/".Length..]).Distinct()];

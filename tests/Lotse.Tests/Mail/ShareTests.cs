@@ -17,7 +17,6 @@ public sealed class ShareTests : IDisposable
     [InlineData("Me.Private@posteo.de and me.private@posteo.de", "user1@posteo.de and user1@posteo.de")]
     [InlineData("@ TXT x, good.test MX @192.0.2.1", "@ TXT x, good.test MX @192.0.2.1")]
     [InlineData("550 <me@posteo.de>... User unknown", "550 <user1@posteo.de>... User unknown")]
-    [InlineData("me@x.example@y.example", "user1@x.example@y.example")]
     public void Local_parts_are_masked(string text, string masked) => Assert.Equal(masked, new MailShare().Mask(text));
 
     [Theory]
