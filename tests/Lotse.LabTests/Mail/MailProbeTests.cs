@@ -29,6 +29,10 @@ public sealed class MailProbeTests : IDisposable
         @ TXT "v=spf1 ip4:185.67.36.0/23 ip6:2a05:bc0:1000::/48 -all"
         $ORIGIN example.
         @ SOA ns1 hostmaster 1 3600 600 604800 300
+        $ORIGIN de.
+        @ SOA ns1 hostmaster 1 3600 600 604800 300
+        $ORIGIN net.
+        @ SOA ns1 hostmaster 1 3600 600 604800 300
         """;
 
     private readonly string folder = Directory.CreateTempSubdirectory("lotse-probe-").FullName;
@@ -50,7 +54,7 @@ public sealed class MailProbeTests : IDisposable
         Assert.Contains("SPF today: pass for x.example from 185.67.36.65", ran.Text, StringComparison.Ordinal);
         Assert.Contains("mx.x.example has checked it: spf=pass", ran.Text, StringComparison.Ordinal);
         Assert.StartsWith("Return-Path: <me@x.example>", delivered, StringComparison.Ordinal);
-        Assert.Equal(0, ran.ExitCode);
+        Assert.True(ran.ExitCode == 0, ran.Text);
         Assert.DoesNotContain("geheim", ran.Text + ran.ErrorText, StringComparison.Ordinal);
     }
 
