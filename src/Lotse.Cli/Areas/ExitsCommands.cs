@@ -39,7 +39,8 @@ internal static class ExitsCommands
                 new("--prefix", Takes.Text, "PREFIX", "the outer prefix, where the files do not say it"),
                 new("--inner", Takes.Choice, "WHICH", "the inner prefix: dd00::/8 that hosts prefer, or as it is") { Choices = ["dd00", "keep"], Default = "dd00" },
                 new("--on-link", Takes.Nothing, "", "the far end's prefix is on its link and no daemon is wanted there"),
-                new("--probe", Takes.Text, "ADDRESS", "asked by the router once the plan is applied: without an answer everything is put back"),
+                new("--probe", Takes.Text, "ADDRESS,…", "asked by the router once the plan is applied, from each network's address too: without an answer everything is put back"),
+                new("--probe-here", Takes.Text, "ADDRESS,…", "the same, asked by this computer: one of IPv4, one of IPv6"),
                 new("--prove", Takes.Nothing, "", "send packets through a twin of the router as it will be; no plan where that fails"),
                 Planning.Output,
             ],
@@ -147,7 +148,7 @@ internal static class ExitsCommands
     {
         IpPrefix? prefix = call["--prefix"] is not { } text ? null : IpPrefix.TryParse(text, out var parsed) && parsed.Address.IsV6 ? parsed : throw new UsageException($"\"{ByteText.Escape(text)}\" is no IPv6 prefix", "for example 2001:db8:1:2::/64");
         var goal = new ExitsGoal(Enum.Parse<ExitsMethod>(call["--method"] ?? "auto", ignoreCase: true), call["--inbound"] is { } inbound and not "none" ? inbound : null, call["--privacy"] == "unlinkable", prefix, call.Has("--on-link"), call["--inner"] == "keep");
-        var probe = call["--probe"] is not { } probed ? [] : IpAddress.TryParse6(probed, out var address) ? new[] { "probe", $"{address}" } : throw new UsageException($"\"{ByteText.Escape(probed)}\" is no IPv6 address");
+        string[] probe = [.. Probes(call, "--probe", "probe"), .. Probes(call, "--probe-here", "here")];
         return Planning.Make(call, "exits", host =>
         {
             var facts = ExitsFacts.Read(host);
@@ -169,6 +170,11 @@ internal static class ExitsCommands
             return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, probe) { Impossible = decision.Impossible };
         });
     }
+
+    /// <summary>Addresses as a plan's proof names them.</summary>
+    private static IEnumerable<string> Probes(Invocation call, string option, string word) =>
+        (call[option] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .SelectMany(a => IpAddress.TryParse(a, out var address) ? new[] { word, $"{address}" } : throw new UsageException($"\"{ByteText.Escape(a)}\" is no address"));
 
     private static int Guard(Invocation call)
     {

@@ -36,7 +36,7 @@ public static class ExitsPlan
             return Impossible("not planned: a file of /etc/config is missing", new Unknown("the router's configuration", "network, firewall and dhcp are needed", "lotse exits plan --host root@ROUTER, or --root with a copy of its /etc"));
         }
 
-        if (model.Network.Tunnels.FirstOrDefault() is not { Protocol: "wireguard" } tunnel || tunnel.Peers.Length == 0)
+        if (model.ExitTunnels.Concat(model.Network.Tunnels).FirstOrDefault(t => t.Protocol == "wireguard") is not { } tunnel || tunnel.Peers.Length == 0)
         {
             return Impossible("not planned: there is no WireGuard interface with a peer in /etc/config/network");
         }

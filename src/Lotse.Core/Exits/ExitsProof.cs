@@ -30,7 +30,7 @@ public static class ExitsProof
     /// <summary>Whether a plan has worked: the files of a folder in the twin; a router by its own files, routes and rules.</summary>
     public static Report Applied(Host host, Plan plan)
     {
-        var facts = ExitsFacts.Read(host);
+        var facts = Settled(host);
         if (facts.Routes is null)
         {
             using var here = new Hosts.LocalHost();
@@ -53,14 +53,29 @@ public static class ExitsProof
             claims.AddRange(ExitsDiagnosis.Paths(model, PacketPath.SomeServer).Where(p => TwinPlan.Wanted(model).Contains(p.Lan)).Select(p => new Reason($"{p.Lan.Name} has a way out", p.Works, "lotse exits why", new Seen(p.Seen is { } seen ? $"seen as {seen}" : (Text)"no way", "the configuration"))));
         }
 
-        if (plan.Proof is ["probe", var target])
-        {
-            var ping = ExitsFacts.Print(host, "ping", "-6", "-c", "3", "-W", "2", "-q", target);
-            claims.Add(new($"{target} answers the router by IPv6", ping is null ? Verdict.Unknown : Yes(ping.Text is not null), "ping", new Seen(ping?.Text is null ? $"{ping?.Error?.Message ?? "not run"}" : (Text)"answered", ping?.Command ?? "ping")));
-        }
-
+        claims.AddRange(LiveProof.Of(host, model, Named(plan, "probe"), Named(plan, "here")));
         return new(claims.Any(c => c.Verdict == Verdict.No) ? $"not proven: {claims.First(c => c.Verdict == Verdict.No).Text}" : "the router answers as planned", [.. claims], [], []);
     }
+
+    /// <summary>Reads the router; while its services still start, again.</summary>
+    private static ExitsFacts Settled(Host host)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            var facts = ExitsFacts.Read(host);
+            var model = RouterModel.Of(facts);
+            var exits = model.Exits.Select(e => e.Device).ToHashSet();
+            if (tries == 8 || facts.Routes?.Text is not { } text || exits.Count == 0 || LiveRoutes.Parse(text).Any(r => r.IsDefault && exits.Contains(r.Device))
+                || host.Run(["sleep", "1"], TimeSpan.FromSeconds(5)) is not { Ok: true })
+            {
+                return facts;
+            }
+        }
+    }
+
+    /// <summary>The addresses behind a word of a plan's proof: <c>probe A here B</c>.</summary>
+    private static IpAddress[] Named(Plan plan, string word) =>
+        [.. plan.Proof.Zip(plan.Proof.Skip(1)).Where(p => p.First == word).Select(p => IpAddress.TryParse(p.Second, out var ip) ? ip : (IpAddress?)null).OfType<IpAddress>()];
 
     private static Report Report(RouterModel model, List<Reason> claims, long milliseconds)
     {
@@ -151,7 +166,9 @@ public static class ExitsProof
     {
         var route = model.RouteFor(IpAddress.Parse(seen[0].Source));
         var rule = route is null ? null : model.Translates(new(lan.Device, route.Interface.Device, IpAddress.Parse(seen[0].Source), PacketPath.SomeServer, "tcp"));
-        var meant = rule?.Verb is not Verb.Masquerade || model.FirewallPackage!.OfType("zone").Any(z => FirewallOptions.Bool(z.Text("masq6_privacy")) is true) || model.SourceTranslations.Any(r => r.Verb == Verb.SnatPrefix || (r.To is not null && r.To.Low != r.To.High));
+        // One address for all is what such a rule says, unless a prefix was written that became one.
+        var one = rule is { Verb: Verb.SnatAddress } && rule.To!.Low == rule.To.High && !model.FirewallPackage!.OfType("nat").Any(n => n.Text("snat_ip") is { } to && IpPrefix.TryParse(to, out var p) && p.Length < p.Address.Size);
+        var meant = (rule?.Verb is not Verb.Masquerade && !one) || model.FirewallPackage!.OfType("zone").Any(z => FirewallOptions.Bool(z.Text("masq6_privacy")) is true) || model.SourceTranslations.Any(r => r.Verb == Verb.SnatPrefix || (r.To is not null && r.To.Low != r.To.High));
         if (meant && seen.Length > 1 && seen[1].Tcp is not null)
         {
             yield return new($"two hosts of {lan.Name} are two addresses outside", Yes(seen[0].Tcp != seen[1].Tcp), "the method's promise", new Seen($"{seen[0].Tcp} and {seen[1].Tcp}", "the server"));

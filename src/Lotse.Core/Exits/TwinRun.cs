@@ -128,7 +128,7 @@ internal sealed class TwinRun : IDisposable
                 links.Append($"addr add {address} dev {device.Name} nodad\n");
             }
 
-            foreach (var outer in i == 0 ? spec.Outer : [])
+            foreach (var outer in device.Outer)
             {
                 ends.Append($"route add {outer} dev x{i}\n");
             }
