@@ -30,8 +30,8 @@ internal sealed class RouterModel
 
     public Firewall? Firewall { get; private init; }
 
-    /// <summary>What is really loaded: of a refused file fw4 makes the ruleset of an empty one.</summary>
-    public Firewall? Loaded => Firewall ?? (Refused.Any(r => r.Path == Facts.Firewall.Path) ? FirewallBuild.Of(new(Facts.Firewall.Path, []), _ => null, Facts.IncludedText, Facts.DropIns) : null);
+    /// <summary>What is really loaded: of a refused file fw4 makes the ruleset of an empty one, and without networks zones have no devices.</summary>
+    public Firewall? Loaded => Firewall ?? (Refused.Count > 0 && Facts.Firewall.Text is not null ? FirewallBuild.Of(FirewallPackage ?? new(Facts.Firewall.Path, []), _ => null, Facts.IncludedText, Facts.DropIns) : null);
 
     /// <summary>DISTRIB_RELEASE, for example 23.05.3; null where it is not known.</summary>
     public string? Release { get; private init; }

@@ -54,7 +54,12 @@ internal sealed class TwinRun : IDisposable
                 seen[at + j] = twin.Try(i, spec.Networks[i].Sources[j], thorough: j == 0);
             }
         });
-        var own = twin.Ask(twin.router, null).Seen ?? (twin.reached.Contains(true) ? twin.Ask(twin.router, null, patience: LongPatience).Seen : null);
+        var own = twin.Ask(twin.router, null).Seen;
+        for (var again = 0; own is null && again < 2 && twin.reached.Contains(true); again++)
+        {
+            own = twin.Ask(twin.router, null, patience: LongPatience).Seen;
+        }
+
         return new(error, seen, own, twin.Looped(), clock.ElapsedMilliseconds);
     }
 
