@@ -20,7 +20,7 @@ public static class ExitsProof
         var seen = Exits.Twin.Run(host, spec);
         if (!seen.Ok)
         {
-            return new("not proven: the twin could not run", [.. claims], [], [new("what packets do in the router's twin", seen.Error!.Message, "it needs unshare, ip and nft, and unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); as root it needs none")]);
+            return NoTwin(seen.Error!, [.. claims]);
         }
 
         claims.AddRange(Judge(model, spec, seen.Value));
@@ -31,6 +31,11 @@ public static class ExitsProof
     public static Report Applied(Host host, Plan plan)
     {
         var facts = Settled(host);
+        if (facts is { IsRouter: false, Linux: { } linux })
+        {
+            return LinuxApplied(host, linux, plan);
+        }
+
         if (facts.Routes is null)
         {
             using var here = new Hosts.LocalHost();
@@ -77,10 +82,32 @@ public static class ExitsProof
     private static IpAddress[] Named(Plan plan, string word) =>
         [.. plan.Proof.Zip(plan.Proof.Skip(1)).Where(p => p.First == word).Select(p => IpAddress.TryParse(p.Second, out var ip) ? ip : (IpAddress?)null).OfType<IpAddress>()];
 
-    private static Report Report(RouterModel model, List<Reason> claims, long milliseconds)
+    /// <summary>A plain Linux router by its own rules, routes and packets; a folder of its files by its files.</summary>
+    private static Report LinuxApplied(Host host, LinuxRouter router, Plan plan)
+    {
+        var claims = new List<Reason> { new($"{LinuxPlan.Rules} is there", Yes(router.Written.Any(w => w.Path == LinuxPlan.Rules && w.Text is not null)), "nftables.conf includes it", new Seen(LinuxPlan.Rules, LinuxPlan.Rules)) };
+        if (ExitsFacts.Print(host, "nft", "list", "table", "ip6", "lotse_exits") is { } table)
+        {
+            claims.Add(new("the kernel has the table lotse_exits", Yes(table.Text is not null), "nft", new Seen(table.Text is null ? $"{table.Error!.Message}" : (Text)"listed", table.Command)));
+            var routes = ExitsFacts.Print(host, "ip", "-6", "route", "get", PacketPath.SomeServer.ToString());
+            claims.Add(new($"packets for the Internet leave by {router.Tunnel.Device}", Yes(routes?.Text?.Contains($" dev {router.Tunnel.Device} ", StringComparison.Ordinal) is true), "ip-route(8)", new Seen($"{new Value(routes?.Text?.Trim() ?? "no route", ValueKind.Plain)}", "ip -6 route get")));
+            claims.AddRange(LiveProof.Of(host, null, Named(plan, "probe"), Named(plan, "here")));
+        }
+
+        return new(claims.Any(c => c.Verdict == Verdict.No) ? $"not proven: {claims.First(c => c.Verdict == Verdict.No).Text}" : "the router answers as planned", [.. claims], [], []);
+    }
+
+    /// <summary>The report where the twin could not be built.</summary>
+    internal static Report NoTwin(HostError error, Reason[] claims) =>
+        new("not proven: the twin could not run", claims, [], [new("what packets do in the router's twin", error.Message, "it needs unshare, ip and nft, and unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); as root it needs none")]);
+
+    private static Report Report(RouterModel model, List<Reason> claims, long milliseconds) =>
+        Judged(claims, [.. ExitsFindings.Of(model).Where(f => f.Severity == Severity.Error)], milliseconds);
+
+    /// <summary>The report of claims that packets have been asked for.</summary>
+    internal static Report Judged(List<Reason> claims, Finding[] errors, long milliseconds)
     {
         var failed = claims.FirstOrDefault(c => c.Verdict == Verdict.No);
-        var errors = ExitsFindings.Of(model).Where(f => f.Severity == Severity.Error).ToArray();
         return new(
             failed is not null ? $"does not hold: {failed.Text}"
             : errors.Length > 0 ? $"packets get through the twin of the router, but {errors[0].Title}"
@@ -110,8 +137,19 @@ public static class ExitsProof
             yield return new("the router's own connections leave with its own address", Yes(sight.Router is not null && addresses.Contains(sight.Router)), "a rule without a source takes them too", new Seen(sight.Router ?? "no connection", "the server"));
         }
 
-        yield return new($"a packet to an address that nobody has ({spec.Unused}) does not come back to the far end", Yes(sight.Looped == 0), "RFC 7084 WPD-5", new Seen($"{sight.Looped} packets came back", "the far end"));
+        yield return NoLoop(spec, sight);
     }
+
+    internal static Reason NoLoop(TwinSpec spec, TwinSight sight) =>
+        new($"a packet to an address that nobody has ({spec.Unused}) does not come back to the far end", Yes(sight.Looped == 0), "RFC 7084 WPD-5", new Seen($"{sight.Looped} packets came back", "the far end"));
+
+    /// <summary>What any way out has to give beside an answer.</summary>
+    internal static IEnumerable<Reason> Ways(string network, TwinSeen one) =>
+    [
+        new($"a large upload of {network} gets through a link of 1280 bytes behind the far end", Yes(one.Uploaded >= Exits.Twin.UploadBytes), "RFC 8201: \"packet too big\" finds its way back", new Seen($"{one.Uploaded} of {Exits.Twin.UploadBytes} bytes", "the server")),
+        new($"traceroute from {network} shows the far end", Yes(one.SecondHop is not null), "RFC 4443 section 3.3", new Seen(one.SecondHop ?? "nobody answered", "hop limit 2")),
+        new($"{network} still works after both sides forgot their neighbours", Yes(one.AfterFlush), "RFC 4861", new Seen(one.AfterFlush ? "yes" : "no answer", "ip neigh flush")),
+    ];
 
     private static IEnumerable<Reason> OfNetwork(RouterModel model, NetworkInterface lan, TwinNetwork network, TwinSeen[] seen)
     {
@@ -134,9 +172,11 @@ public static class ExitsProof
 
         if (seen[0] is { Tcp: not null } first)
         {
-            yield return new($"a large upload of {lan.Name} gets through a link of 1280 bytes behind the far end", Yes(first.Uploaded >= Exits.Twin.UploadBytes), "RFC 8201: \"packet too big\" finds its way back", new Seen($"{first.Uploaded} of {Exits.Twin.UploadBytes} bytes", "the server"));
-            yield return new($"traceroute from {lan.Name} shows the far end", Yes(first.SecondHop is not null), "RFC 4443 section 3.3", new Seen(first.SecondHop ?? "nobody answered", "hop limit 2"));
-            yield return new($"{lan.Name} still works after both sides forgot their neighbours", Yes(first.AfterFlush), "RFC 4861", new Seen(first.AfterFlush ? "yes" : "no answer", "ip neigh flush"));
+            foreach (var claim in Ways(lan.Name, first))
+            {
+                yield return claim;
+            }
+
             yield return Unsolicited(model, lan, first);
             foreach (var merged in Merged(model, lan, seen))
             {

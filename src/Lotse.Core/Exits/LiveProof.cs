@@ -13,18 +13,18 @@ internal static class LiveProof
 
     /// <summary>Claims about the addresses that a plan names.</summary>
     /// <param name="host">The router.</param>
-    /// <param name="model">Its files and routes.</param>
+    /// <param name="model">Its files and routes; null: its networks are not asked.</param>
     /// <param name="probes">Addresses that the router asks.</param>
     /// <param name="here">Addresses that this computer asks: that the way by which it reached the router and the Internet still holds.</param>
-    public static IEnumerable<Reason> Of(Host host, RouterModel model, IReadOnlyList<IpAddress> probes, IReadOnlyList<IpAddress> here)
+    public static IEnumerable<Reason> Of(Host host, RouterModel? model, IReadOnlyList<IpAddress> probes, IReadOnlyList<IpAddress> here)
     {
         foreach (var target in probes)
         {
             var answered = Answers(host, target, null);
             yield return Claim($"{target} answers the router", answered, target);
-            foreach (var lan in target.IsV6 && answered is true && model.Network is not null ? TwinPlan.Wanted(model) : [])
+            foreach (var lan in target.IsV6 && answered is true && model?.Network is not null ? TwinPlan.Wanted(model) : [])
             {
-                foreach (var claim in From(host, model, lan, target))
+                foreach (var claim in From(host, model!, lan, target))
                 {
                     yield return claim;
                 }

@@ -29,7 +29,8 @@ internal sealed record TwinNetwork(string Device, string[] Addresses, string[] S
 /// <param name="FarAllowed">Prefixes that the far end takes sources from.</param>
 /// <param name="Unused">An address of an outer prefix that nobody has.</param>
 /// <param name="Server">The server's address.</param>
-internal sealed record TwinSpec(TwinDevice[] Devices, string[] Routes, string Ruleset, TwinNetwork[] Networks, string[] FarAllowed, string Unused, string Server);
+/// <param name="Commands">What ip6tables is told: words between blanks.</param>
+internal sealed record TwinSpec(TwinDevice[] Devices, string[] Routes, string Ruleset, TwinNetwork[] Networks, string[] FarAllowed, string Unused, string Server, string[] Commands);
 
 /// <summary>What was seen of one source.</summary>
 /// <param name="Source">The machine's address.</param>

@@ -41,7 +41,7 @@ internal static class TwinPlan
             [.. devices], [.. Routes(model)], model.Loaded.Text(),
             [.. lans.Select(l => Network(model, l))],
             [.. Reduced(far).Select(p => p.ToString())],
-            Unused(outer).ToString(), PacketPath.SomeServer.ToString());
+            Unused(outer).ToString(), PacketPath.SomeServer.ToString(), []);
     }
 
     private static TwinNetwork Network(RouterModel model, NetworkInterface lan)

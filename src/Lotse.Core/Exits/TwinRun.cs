@@ -43,6 +43,11 @@ internal sealed class TwinRun : IDisposable
 
         // As at boot: the firewall is loaded before the tunnel is there.
         var error = twin.router.Run(spec.Ruleset, "nft", "-f", "-");
+        foreach (var command in spec.Commands)
+        {
+            error ??= twin.router.Run("", ["ip6tables", .. command.Split(' ')]);
+        }
+
         twin.BuildOutside();
         twin.Serve();
         var seen = new TwinSeen[spec.Networks.Sum(n => n.Sources.Length)];
