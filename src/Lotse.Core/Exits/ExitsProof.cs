@@ -133,7 +133,7 @@ public static class ExitsProof
         var own = model.Exits.FirstOrDefault();
         if (own is not null && own.V6.Any(a => a.Class.Length == 0) && sight.Sources.Any(s => s.Tcp is not null))
         {
-            var addresses = own.V6.Select(a => a.Prefix.Address.ToString()).ToArray();
+            var addresses = model.Network!.Interfaces.SelectMany(i => i.V6).Select(a => a.Prefix.Address.ToString()).ToArray();
             yield return new("the router's own connections leave with its own address", Yes(sight.Router is not null && addresses.Contains(sight.Router)), "a rule without a source takes them too", new Seen(sight.Router ?? "no connection", "the server"));
         }
 
