@@ -113,6 +113,34 @@ public sealed class AddressJourneyTests : IDisposable
         Assert.Equal(Six, First("after"));
     }
 
+    /// <summary>Where a label of the kernel gives the wrong source, a row of the kernel's table is planned, proved, and taken back.</summary>
+    [Fact]
+    public void A_source_that_a_label_of_the_kernel_spoils_is_cured_in_the_kernel()
+    {
+        // The kernel is told that this destination is like a unique local one: so is the source then, and glibc goes for IPv4.
+        Play($"""
+            ip addr add 2001:db8:1:1::20/64 dev eth0 nodad
+            ip addrlabel add prefix 2606:2800::/32 label 5
+            ip addrlabel list >labels
+            lotse addr why dual.test --json >why.json
+            lotse addr plan --prefer {Six} dual.test --kernel --output fix.plan --json >plan.json
+            lotse apply fix.plan --json >apply.json
+            getent ahosts dual.test >after
+            ip addrlabel list >labels.applied
+            lotse undo --json >undo.json
+            ip addrlabel list >labels.undone
+            getent ahosts dual.test >last
+            """);
+        Assert.Equal([Four, Six], Strings(Read("why.json").GetProperty("answer").GetProperty("glibc")));
+        Assert.Contains($"ip addrlabel add prefix {Six}/128 label 1", Read("plan.json").GetProperty("verdict").GetString(), StringComparison.Ordinal);
+        Assert.Equal(0, Read("apply.json").GetProperty("exit").GetInt32());
+        Assert.Equal(Six, First("after"));
+        Assert.NotEqual(File.ReadAllText(Path.Combine(folder, "labels")), File.ReadAllText(Path.Combine(folder, "labels.applied")));
+        Assert.Equal(0, Read("undo.json").GetProperty("exit").GetInt32());
+        Assert.Equal(File.ReadAllText(Path.Combine(folder, "labels")), File.ReadAllText(Path.Combine(folder, "labels.undone")));
+        Assert.Equal(Four, First("last"));
+    }
+
     /// <summary>Runs the lines of a script on the host of the journey.</summary>
     private void Play(string script)
     {

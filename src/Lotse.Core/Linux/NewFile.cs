@@ -32,4 +32,29 @@ public static unsafe class NewFile
             return Files.Refused<bool>("write", path, errno).Error;
         }
     }
+
+    /// <summary>Puts a file (mode 0600) with these bytes in the place of one of our own: the old one or the new one stands there, never half.</summary>
+    /// <returns>Null, or why the old one still stands.</returns>
+    public static HostError? Replace(string path, ReadOnlySpan<byte> bytes)
+    {
+        Span<byte> random = stackalloc byte[8];
+        KernelRandom.Fill(random);
+        var beside = $"{path}.{Convert.ToHexStringLower(random)}";
+        if (Write(beside, bytes) is { } error)
+        {
+            return error;
+        }
+
+        fixed (byte* from = Files.Zero(beside), to = Files.Zero(path))
+        {
+            if (Libc.RenameAt(Libc.AtFdCwd, from, Libc.AtFdCwd, to) == 0)
+            {
+                return null;
+            }
+
+            var errno = Errno.Last;
+            _ = Libc.UnlinkAt(Libc.AtFdCwd, from, 0);
+            return Files.Refused<bool>("write", path, errno).Error;
+        }
+    }
 }
