@@ -93,7 +93,8 @@ internal static class SshReaders
         foreach (var kex in KeyExchange.Names)
         {
             // Values of the length of a key of curve25519, and points of the other curves that are none: an unknown form, not on the curve.
-            foreach (var value in new[] { new byte[32], [97, 1], [4, .. new byte[64]], [4, .. new byte[96]], [4, .. new byte[132]], [2, .. new byte[32]], new byte[1120] })
+            byte[][] values = kex.StartsWith("diffie-", StringComparison.Ordinal) ? [new byte[32]] : [new byte[32], [97, 1], [4, .. new byte[64]], [4, .. new byte[96]], [4, .. new byte[132]], [2, .. new byte[32]], new byte[1120]];
+            foreach (var value in values)
             {
                 number = 0;
                 yield return [.. banner, .. Packet(Offer(kex, "ext-info-s", "kex-strict-s-v00@openssh.com")), .. Packet(new SshWriter().Byte(31).String(Key.Blob).String(value).String(signature))];
