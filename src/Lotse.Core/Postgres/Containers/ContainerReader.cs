@@ -120,7 +120,7 @@ internal static class ContainerReader
             ChoseData = image.Ok && data is not null && data != image.Value.Data,
             Mounts = [.. Json.Items(inspect, "Mounts").Select(m => new ContainerMount(Json.Text(m, "Type"), Json.Text(m, "Name"), Json.Text(m, "Source"), Json.Text(m, "Destination"), Json.Is(m, "RW"), Json.Text(m, "Driver")))],
             Arguments = Json.Texts(inspect, "Args"),
-            Restart = Json.Text(Json.At(own, "RestartPolicy"), "Name"),
+            Restart = Json.At(own, "RestartPolicy") is var policy && Json.Number(policy, "MaximumRetryCount") is > 0 and var times ? $"{Json.Text(policy, "Name")}:{times}" : Json.Text(policy, "Name"),
             Compose = project is null || (service ?? other) is not { } used ? null : new(project, used, ComposeFile(labels)),
             Manager = manager,
             IsRemovedAtStop = Json.Is(own, "AutoRemove"),

@@ -59,10 +59,11 @@ internal static class CreateArguments
         Each("--label", Json.Map(config, "Labels").Where(l => !given.TryGetValue(l.Key, out var image) || image != l.Value).Select(l => $"{l.Key}={l.Value}"));
         Each("--expose", Json.Map(config, "ExposedPorts").Keys.Except(Json.Map(from, "ExposedPorts").Keys));
         Option("--stop-timeout", Json.Number(config, "StopTimeout") is var seconds and not (0 or 10) ? seconds.ToString(CultureInfo.InvariantCulture) : "");
+        Option("--stop-signal", Json.Text(config, "StopSignal") is var signal && signal != Json.Text(from, "StopSignal") && signal is not ("15" or "SIGTERM") ? signal : "");
         Health(Json.At(config, "Healthcheck"), Json.At(from, "Healthcheck"), Option, Flag);
 
-        var policy = Json.At(own, "RestartPolicy");
-        Option("--restart", Json.Text(policy, "Name") is var name && name is "" or "no" ? "" : name + (Json.Number(policy, "MaximumRetryCount") is > 0 and var times ? $":{times}" : ""));
+        // The old one was told not to start by itself any more; what it had is in the job.
+        Option("--restart", job.Restart is "no" ? "" : job.Restart);
         foreach (var port in Json.At(own, "PortBindings") is { ValueKind: JsonValueKind.Object } ports ? [.. ports.EnumerateObject()] : Array.Empty<JsonProperty>())
         {
             Each("--publish", (port.Value.ValueKind == JsonValueKind.Array ? [.. port.Value.EnumerateArray()] : Array.Empty<JsonElement>()).Select(p => $"{(Json.Text(p, "HostIp") is { Length: > 0 } address ? (address.Contains(':', StringComparison.Ordinal) ? $"[{address}]" : address) + ":" : "")}{Json.Text(p, "HostPort")}:{port.Name}"));
@@ -131,7 +132,7 @@ internal static class CreateArguments
     {
         var all = new List<string>();
         Compare(Json.At(old, "HostConfig"), Json.At(now, "HostConfig"), "", all);
-        foreach (var name in new[] { "User", "Tty", "OpenStdin", "StopTimeout" })
+        foreach (var name in new[] { "User", "Tty", "OpenStdin", "StopTimeout", "StopSignal" })
         {
             if (Json.Text(Json.At(old, "Config"), name) != Json.Text(Json.At(now, "Config"), name))
             {
