@@ -75,12 +75,14 @@ public class SwapTests(SwapPopulation population) : IClassFixture<SwapPopulation
         Assert.Equal(0, Kib("unexplained"));
         Assert.Equal(0, before.GetProperty("unreadable").GetInt32());
 
-        // An older kernel reserves slots for its CPUs; this one's own number says how many were used before.
-        Assert.Equal(population.PrivateKib + population.SharedKib + population.CacheKib, Kib("used") - population.UsedBefore);
+        // An older kernel reserves slots for its CPUs; this one's own number says how many were used before. The rest of the
+        // machine may have swapped a page of its own in between; nothing of the population may be missing.
+        var others = Kib("used") - population.UsedBefore - (population.PrivateKib + population.SharedKib + population.CacheKib);
+        Assert.InRange(others, 0, 2048);
         Assert.True(Kib("private") >= population.PrivateKib);
         Assert.True(Kib("shared_memory") >= population.SharedKib);
         Assert.True(Kib("swap_cache") >= population.CacheKib);
-        if (population.UsedBefore == 0)
+        if (population.UsedBefore + others == 0)
         {
             Assert.Equal((population.PrivateKib, population.SharedKib, population.CacheKib), (Kib("private"), Kib("shared_memory"), Kib("swap_cache")));
         }
