@@ -39,5 +39,23 @@ internal static class FunctionBody
         return false;
     }
 
+    /// <summary>The names before the signs of equality in an array of options: <c>{n_distinct=5}</c>, as it lies in its row.</summary>
+    public static IEnumerable<string> Assigned(string options)
+    {
+        for (var at = options.IndexOf('=', StringComparison.Ordinal); at > 0; at = options.IndexOf('=', at + 1))
+        {
+            var start = at;
+            while (start > 0 && (char.IsAsciiLetterLower(options[start - 1]) || char.IsAsciiDigit(options[start - 1]) || options[start - 1] == '_'))
+            {
+                start--;
+            }
+
+            if (start < at)
+            {
+                yield return options[start..at];
+            }
+        }
+    }
+
     private static bool IsPart(char c) => char.IsLetterOrDigit(c) || c is '_' or '$';
 }

@@ -40,6 +40,9 @@ public sealed record Installation
     /// <summary>Locales that were asked for and that this server cannot use.</summary>
     public string[] MissingLocales { get; init; } = [];
 
+    /// <summary>Options of columns in the old databases whose names stand nowhere in this server.</summary>
+    public string[] UnknownOptions { get; init; } = [];
+
     /// <summary>What this version says of the old configuration: its lines of complaint; null: not asked.</summary>
     public string[]? ConfigComplaints { get; init; }
 }
@@ -121,7 +124,14 @@ internal static partial class Installations
             complaints = ran.Ok ? ran.Value.ExitCode == 0 ? [] : [.. ByteText.Decode(ran.Value.Errors).Split('\n').Where(l => Complaint().IsMatch(l)).Distinct()] : null;
         }
 
-        return installation with { MissingLocales = missing, ConfigComplaints = complaints };
+        return installation with { MissingLocales = missing, ConfigComplaints = complaints, UnknownOptions = UnknownOptions(host, (root?.Folder ?? "") + server, old) };
+    }
+
+    /// <summary>A server knows what its program names: a table of options is text in it (src/backend/access/common/reloptions.c).</summary>
+    private static string[] UnknownOptions(Host host, string server, ClusterFacts old)
+    {
+        string[] names = [.. old.Databases.SelectMany(d => d.Objects?.ColumnOptions ?? []).Select(o => o.Name).Distinct().Where(n => n is not ("n_distinct" or "n_distinct_inherited"))];
+        return names.Length > 0 && host.ReadFile(server, 256 << 20) is { Ok: true, Value: var program } ? [.. names.Where(n => program.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes($"\0{n}\0")) < 0)] : [];
     }
 
     private static string[] In(Containers.ImageRoot? root, params string[] arguments) => root is null ? arguments : root.Command(arguments);

@@ -24,6 +24,7 @@ internal sealed class ObjectReader
     private readonly Dictionary<uint, Relation> relations = [];
     private readonly Dictionary<uint, TypeRow> types = [];
     private readonly Dictionary<uint, List<Column>> columns = [];
+    private readonly SortedDictionary<string, string> attributeOptions = new(StringComparer.Ordinal);
 
     private ObjectReader(Catalogs catalogs, string folder, int major) => (this.catalogs, this.folder, this.major) = (catalogs, folder, major);
 
@@ -62,6 +63,14 @@ internal sealed class ObjectReader
                     columns[relation] = list = [];
                 }
 
+                if (relation >= FirstNormal && row.Text("attoptions") is { } options && relations.TryGetValue(relation, out var owner))
+                {
+                    foreach (var option in FunctionBody.Assigned(options))
+                    {
+                        attributeOptions.TryAdd(option, $"{Name(owner)}.{row.Text("attname")}");
+                    }
+                }
+
                 list.Add(new(row.Text("attname") ?? "?", number, row.UInt("atttypid") ?? 0, row.Bool("attnotnull") ?? false, row.Bool("attisdropped") ?? false));
             }
         }
@@ -86,6 +95,7 @@ internal sealed class ObjectReader
             SystemColumns = SystemColumns(),
             OrderedIndexes = OrderedIndexes(),
             FunctionIndexes = FunctionIndexes(procedures.Where(p => p.Value.Language is not (LanguageC or 12) && !p.Value.HasPath).ToDictionary(p => p.Key, p => (p.Value.Name, p.Value.Body))),
+            ColumnOptions = [.. attributeOptions.Select(o => new ColumnOption(o.Key, o.Value))],
             Tables = tables.Length,
             OneTable = tables.OrderBy(t => t.Oid).FirstOrDefault() is { } first ? Name(first) : null,
         };
