@@ -76,7 +76,7 @@ public sealed record DatabaseObjects
     public string[] FunctionIndexes { get; init; } = [];
 
     /// <summary>Options that columns carry, each with one of them.</summary>
-    public ColumnOption[] ColumnOptions { get; init; } = [];
+    public ColumnOption[] ColumnOptions { get; init => field = value ?? []; } = [];
 
     /// <summary>Tables of users.</summary>
     public int Tables { get; init; }

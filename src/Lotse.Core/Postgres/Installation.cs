@@ -41,7 +41,7 @@ public sealed record Installation
     public string[] MissingLocales { get; init; } = [];
 
     /// <summary>Options of columns in the old databases whose names stand nowhere in this server.</summary>
-    public string[] UnknownOptions { get; init; } = [];
+    public string[] UnknownOptions { get; init => field = value ?? []; } = [];
 
     /// <summary>What this version says of the old configuration: its lines of complaint; null: not asked.</summary>
     public string[]? ConfigComplaints { get; init; }
