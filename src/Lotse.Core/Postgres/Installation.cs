@@ -110,7 +110,7 @@ internal static partial class Installations
         if (root is not null)
         {
             // In an image there is neither a device nor the old file: what was read of it is written there anew.
-            var conf = string.Concat(old.Settings.Where(s => s.Value != "(not kept)").Select(s => $"{s.Name} = '{s.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'\n"));
+            var conf = string.Concat(old.Settings.Where(s => s.Value != ConfigFiles.NotKept).Select(s => $"{s.Name} = '{s.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'\n"));
             _ = host.Run(["dd", $"of={root.Folder}{empty}", "status=none"], Moment);
             _ = host.Run(["dd", $"of={root.Folder}/.lotse-old.conf", "status=none"], Moment, ByteText.Encode(conf));
         }

@@ -61,6 +61,9 @@ public sealed record UpgradeJob
     /// <summary>Lines for the new postgresql.auto.conf: what ALTER SYSTEM set.</summary>
     public required string[] SystemSettings { get; init; }
 
+    /// <summary>Names of settings whose values are not kept here, for they may hold secrets: they are read again when they are carried over.</summary>
+    public string[] Unkept { get; init => field = value ?? []; } = [];
+
     /// <summary>Settings that the new server needs while pg_upgrade works: logical slots, preloaded libraries.</summary>
     public required string[] NewServerSettings { get; init; }
 

@@ -58,7 +58,8 @@ internal static class UpgradePlan
         var old = facts.Old;
         var removed = VersionTables.Settings.Where(s => s.GoneIn <= facts.To).Select(s => s.Name).ToHashSet();
         var refused = (facts.NewInstallation?.ConfigComplaints ?? []).Select(c => c.Split('"')).Where(w => w.Length > 2).Select(w => w[1]).ToHashSet();
-        var carried = old.Settings.Where(s => !NotCarried.Contains(s.Name) && !removed.Contains(s.Name) && !refused.Contains(s.Name) && s.Value != "(not kept)").ToArray();
+        var wanted = old.Settings.Where(s => !NotCarried.Contains(s.Name) && !removed.Contains(s.Name) && !refused.Contains(s.Name)).ToLookup(s => s.Value == ConfigFiles.NotKept);
+        var carried = wanted[false];
         bool IsSystem(Setting s) => s.File.EndsWith("/postgresql.auto.conf", StringComparison.Ordinal);
         var needed = new List<string>();
         if (old.Slots.Any(s => s.IsLogical) && facts.To >= 17 && old.Version >= 17)
@@ -91,6 +92,7 @@ internal static class UpgradePlan
             HbaFile = old.HbaFile,
             Settings = [.. carried.Where(s => !IsSystem(s)).Select(Line)],
             SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
+            Unkept = [.. wanted[true].Select(s => s.Name)],
             NewServerSettings = [.. needed],
             Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes)).Where(m => m.Indexes.Length > 0)],
             CompareContents = UpgradeFindings.ModeOf(facts) != TransferMode.Link && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),
@@ -132,5 +134,5 @@ internal static class UpgradePlan
     }
 
     /// <summary>A line of postgresql.conf: quoted as guc-file.l reads it.</summary>
-    private static string Line(Setting setting) => $"{setting.Name} = '{setting.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
+    internal static string Line(Setting setting) => $"{setting.Name} = '{setting.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
 }
