@@ -62,7 +62,9 @@ public class FaultTests
 
             var both = new Fault($"{a.Name} and {b.Name}", [.. a.Adds, .. b.Adds], [.. a.Removes, .. b.Removes], [], [], [], []);
             var loud = Loud(Diagnose(both, "posteo"));
-            Assert.True(a.Loud.Concat(b.Loud).Distinct().Order().SequenceEqual(loud.Where(l => l != "spf-too-long" || a.Loud.Concat(b.Loud).Contains(l))), $"{both.Name}: {string.Join(' ', loud)}");
+
+            // How long the answer is depends on all its records, those that the other fault adds or takes away too.
+            Assert.True(a.Loud.Concat(b.Loud).Distinct().Where(l => l != "spf-too-long").Order().SequenceEqual(loud.Where(l => l != "spf-too-long")), $"{both.Name}: {string.Join(' ', loud)}");
         }
 
         static string Subject(Fault fault) => fault.Loud[0].Split('-')[0] is var word && word is "dkim" or "dmarc" ? "legs" : word is "mx" or "fe" or "dane" ? "receiver" : word;
