@@ -151,8 +151,10 @@ internal sealed class FileStep(int number, Change change, Host host, Files files
 
         var (bytes, image, _) = folder.Read(was.Name!);
         var sha = Sha256.Hex(bytes);
-        return was.Image is { } old && image.Same(old) && bytes.AsSpan().SequenceEqual(entry.BytesBefore(Number)) ? Standing.Before
-            : was.AfterSha256 == sha && was.AfterImage is { } now && (was.Image is null ? (image.Mode, image.Uid, image.Gid) == (now.Mode, now.Uid, now.Gid) : image.Same(now)) ? Standing.After
+
+        // First whether it is done: a change to what stood there before is both, and the time of the file is still to be given back.
+        return was.AfterSha256 == sha && was.AfterImage is { } now && (was.Image is null ? (image.Mode, image.Uid, image.Gid) == (now.Mode, now.Uid, now.Gid) : image.Same(now)) ? Standing.After
+            : was.Image is { } old && image.Same(old) && bytes.AsSpan().SequenceEqual(entry.BytesBefore(Number)) ? Standing.Before
             : Standing.Other;
     }
 

@@ -36,6 +36,27 @@ public sealed class UndoTests : IDisposable
         Assert.Equal(3, world.Lotse("undo").ExitCode);
     }
 
+    /// <summary>A plan may say of a file that it is to be as it is.</summary>
+    [Fact]
+    public void A_change_to_what_is_there_already_is_applied_and_taken_back()
+    {
+        Lab.NeedsRoot();
+        Lab.Needs("setfacl", "setfattr", "python3");
+        world!.Fresh();
+        var before = world.Snapshot();
+        var bytes = File.ReadAllBytes(world.Etc + "/edited.conf");
+        using (var here = new LocalHost())
+        {
+            world.Write(here, [EditFile.Between(world.Etc + "/edited.conf", bytes, bytes), new SetAttributes(world.Etc + "/sub/mode.conf", Formats.Sha256.Hex(File.ReadAllBytes(world.Etc + "/sub/mode.conf")), 0x1a4, null, null)]);
+        }
+
+        var applied = world.Lotse("apply", world.PlanFile);
+        Assert.True(applied.ExitCode == 0, applied.ErrorText);
+        Assert.Equal("ooooo", world.Look());
+        Assert.Equal(0, world.Lotse("undo").ExitCode);
+        Assert.Equal(before, world.Snapshot());
+    }
+
     [Fact]
     public void A_hundred_random_edits_of_the_configuration_of_this_machine()
     {

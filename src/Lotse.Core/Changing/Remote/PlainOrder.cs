@@ -44,6 +44,9 @@ internal sealed record PlainOrder(string Steps, string Checks, string Folders, I
             // A switch of one line a kind; each says in which order the script reads its words.
             var line = change switch
             {
+                // What is so already is not touched, and needs no way back.
+                EditFile edit when edit.Before == edit.After => $"nothing {i}",
+                SetAttributes set when place!.Status is { } now && (set.Mode ?? now.Mode, set.Uid ?? now.Uid, set.Gid ?? now.Gid) == (now.Mode, now.Uid, now.Gid) => $"nothing {i}",
                 EditFile edit => $"edit {i} {Existing(host, place!, edit.Path, edit.Before, out var bytes)} {Sha256.Hex(after[i] = edit.Apply(bytes) ?? throw Stale(edit.Path))}",
                 CreateFile create => $"create {i} {New(place!, create)} {Sha256.Hex(after[i] = create.Content())} {Octal(create.Mode)}{string.Concat(place!.Missing.Select(m => " " + Word(m)))}",
                 DeleteFile delete when place!.IsLink => throw new ChangeFailedException($"delete {ByteText.Escape(delete.Path)}", $"it is a symbolic link to {ByteText.Escape(place.Path)}: name that file"),
