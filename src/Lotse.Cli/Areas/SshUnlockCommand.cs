@@ -12,7 +12,11 @@ internal static class SshUnlockCommand
     {
         Description = "Asks for the passphrase on the terminal (or reads standard input, if that is no terminal), hands it to cryptroot-unlock through the system's ssh, and waits until another host key answers than that of the initrd. The passphrase is in no argument, no file and no message.",
         Arguments = [new("HOST", "a name as one types it behind ssh", Required: true)],
-        Options = [new("--timeout", Takes.Seconds, "S", "how long to wait for the real system") { Default = "90" }],
+        Options =
+        [
+            new("--timeout", Takes.Seconds, "S", "how long to wait for the real system") { Default = "90" },
+            new("--config", Takes.File, "FILE", "the ssh_config for HOST") { Default = "~/.ssh/config" },
+        ],
         Examples = [new("after a reboot", "ssh unlock root@box-initrd.example")],
         LooksAtHost = false,
     };
@@ -36,7 +40,7 @@ internal static class SshUnlockCommand
         {
             call.Errors.Line(line.ToString());
             call.Errors.Flush();
-        });
+        }, call["--config"] is { } file ? Path.GetFullPath(file) : null);
         Array.Clear(passphrase);
         return General.Print(call, report);
     }

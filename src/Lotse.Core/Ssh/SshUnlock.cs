@@ -14,9 +14,10 @@ public static class SshUnlock
     /// <param name="passphrase">Its bytes, without a newline. Handed to ssh on its standard input, and to nobody else.</param>
     /// <param name="patience">For the real system to answer.</param>
     /// <param name="tell">Is told how far it got, one line each.</param>
-    public static Report Run(Host host, string name, byte[] passphrase, TimeSpan patience, Action<Text> tell)
+    /// <param name="config">Another ssh_config than the user's own; null: that.</param>
+    public static Report Run(Host host, string name, byte[] passphrase, TimeSpan patience, Action<Text> tell, string? config = null)
     {
-        var settings = SshSettings.Read(host, name);
+        var settings = SshSettings.Read(host, name, config);
         if (!settings.Ok)
         {
             return NotKnown("whether it was unlocked", settings.Error!.Message, "correct the configuration of ssh");
@@ -31,7 +32,7 @@ public static class SshUnlock
         }
 
         tell($"{before.Banner} answers with host key {before.HostKeyFingerprint}");
-        var ran = host.Run(["ssh", "-T", "-o", "BatchMode=yes", "--", name, "cryptroot-unlock"], TimeSpan.FromSeconds(60), passphrase);
+        var ran = host.Run(["ssh", .. config is null ? Array.Empty<string>() : ["-F", config], "-T", "-o", "BatchMode=yes", "--", name, "cryptroot-unlock"], TimeSpan.FromSeconds(60), passphrase);
         if (!ran.Ok || ran.Value.ExitCode is not (0 or 255))
         {
             var said = ran.Ok ? ByteText.Decode(ran.Value.Errors).Trim() + ByteText.Decode(ran.Value.Output).Trim() : ran.Error!.Message;
