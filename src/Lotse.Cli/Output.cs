@@ -19,7 +19,7 @@ internal sealed class Output : IDisposable
 {
     private readonly int descriptor;
     private readonly MemoryStream? memory;
-    private byte[] buffer = new byte[16384];
+    private byte[] buffer = GC.AllocateUninitializedArray<byte>(16384);
     private int used;
 
     /// <summary>Writes to a descriptor of this process.</summary>

@@ -45,9 +45,9 @@ internal static class Planning
         var plan = new Plan(
             Plan.CurrentSchema, host.Now, $"lotse {Program.Version}", area, decision.Goal, Preconditions.Identify(host, root),
             Preconditions.Note(host, noting.Paths.Concat(decision.Changes.Select(c => c.File).OfType<string>())), decision.Changes, decision.Vanish, decision.Proof);
-        if (call["--output"] is { } file && file != "-" && NewFile.Write(Path.GetFullPath(file), plan.ToBytes()) is { } error)
+        if (call["--output"] is { } file && file != "-")
         {
-            throw new NotKnownException(error.Message, error.Message.EndsWith("file exists", StringComparison.Ordinal) ? "a plan is never written over another file: name a new one" : null);
+            Save(Path.GetFullPath(file), plan);
         }
 
         if (call.Has("--json"))
@@ -68,6 +68,17 @@ internal static class Planning
 
         return ExitCode.Fine;
     });
+
+    /// <summary>Writes a plan to a new file, or over an earlier plan; any other file stays as it is.</summary>
+    private static void Save(string path, Plan plan)
+    {
+        using var here = new LocalHost();
+        var again = here.Status(path) is { Ok: true, Value.Kind: FileKind.File } && here.ReadFile(path, Plan.Limit) is { Ok: true, Value: var old } && Plan.Parse(path, old).Ok;
+        if ((again ? NewFile.Replace(path, plan.ToBytes(), 0x180) : NewFile.Write(path, plan.ToBytes())) is { } error)
+        {
+            throw new NotKnownException(error.Message, error.Message.EndsWith("file exists", StringComparison.Ordinal) ? "a plan is written over an earlier plan, never over another file: name a new one" : null);
+        }
+    }
 
     /// <summary>A plan for people: a sentence a change, and a diff of each file.</summary>
     public static void Write(Output output, Plan plan)

@@ -122,7 +122,7 @@ public sealed class ExitsTunnelTests
         Until(TimeSpan.FromSeconds(12), () => Connect().Server == "2001:db8:ffff::10");
         var back = clock.Elapsed.TotalSeconds;
         TestContext.Current.SendDiagnosticMessage($"fell back after {fallback:0.0} s, came back after {back:0.0} s");
-        Assert.InRange(back, 0, 6);
+        Assert.InRange(back, 0, 4);
 
         (string Server, double Seconds) Connect()
         {

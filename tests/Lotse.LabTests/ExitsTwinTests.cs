@@ -27,6 +27,10 @@ public sealed partial class ExitsTwinTests : IDisposable
     [InlineData("00c-clean-npt6", null)]
     [InlineData("00d-clean-range", null)]
     [InlineData("34-crlf-and-comment", null)]
+    [InlineData("40-clean-stock", null)]
+    [InlineData("41-clean-pppoe-vlans", null)]
+    [InlineData("42-clean-6in4", null)]
+    [InlineData("45-clean-hybrid", null)]
     [InlineData("01-masq6-privacy", "two hosts of lan are two addresses outside")]
     [InlineData("03-tunnel-address-64", "the server is reached from")]
     [InlineData("06-ula-only-prefers-ipv4", "hosts of lan prefer IPv6")]
@@ -46,7 +50,7 @@ public sealed partial class ExitsTwinTests : IDisposable
         {
             Assert.Empty(failed);
             Assert.Equal(0, ran.ExitCode);
-            Assert.True(reasons.Length > 15);
+            Assert.True(reasons.Length > 8);
             TestContext.Current.SendDiagnosticMessage($"{router}: {seconds:0.0} s");
         }
         else
@@ -62,13 +66,37 @@ public sealed partial class ExitsTwinTests : IDisposable
     [InlineData("--method", "npt6")]
     [InlineData("--privacy", "unlinkable")]
     [InlineData("--inbound", "lan")]
-    [InlineData("--prefix", "2000:30:40:50::2/128", "--method", "nat6")]
-    public void A_planned_row_of_the_table_is_proven(params string[] options)
+    [InlineData("--on-link")]
+    [InlineData("--prefix", "2000:30:40:50::2/128")]
+    public void A_planned_row_of_the_table_is_proven(params string[] options) => Proven(Copy("06-ula-only-prefers-ipv4"), "ula-only-prefers-ipv4", options);
+
+    /// <summary>One network and a /64 of its own: it is delegated, and the router's address there is not the far end's.</summary>
+    [Fact]
+    public void A_single_network_gets_the_64_itself()
     {
-        var ran = AsNobody(["exits", "plan", "--root", Copy("06-ula-only-prefers-ipv4"), "--prove", "--json", .. options]);
+        var root = Copy("06-ula-only-prefers-ipv4");
+        foreach (var name in new[] { "network", "firewall", "dhcp" })
+        {
+            var file = Path.Combine(root, "etc/config", name);
+            var sections = File.ReadAllText(file).Split("\n\n").Where(s => !s.Contains("'guest'", StringComparison.Ordinal));
+            File.WriteAllText(file, string.Join("\n\n", sections));
+        }
+
+        var changes = Proven(root, "ula-only-prefers-ipv4", "--prefix", "2000:30:40:50::/64").GetProperty("changes").ToString();
+        Assert.Matches("ip6prefix .{1,8}2000:30:40:50::/64", changes);
+        Assert.Matches("ip6ifaceid .{1,8}::fe", changes);
+    }
+
+    /// <summary>Plans with --prove as nobody, within three seconds once the machine is warm.</summary>
+    private static JsonElement Proven(string root, string vanishes, params string[] options)
+    {
+        var ran = AsNobody(["exits", "plan", "--root", root, "--prove", "--json", .. options]);
         Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
-        var plan = JsonDocument.Parse(ran.Output).RootElement.GetProperty("plan");
-        Assert.Contains("exits/ula-only-prefers-ipv4", plan.GetProperty("vanish").EnumerateArray().Select(v => v.GetString()));
+        var answer = JsonDocument.Parse(ran.Output).RootElement;
+        var plan = answer.GetProperty("plan");
+        Assert.Contains($"exits/{vanishes}", plan.GetProperty("vanish").EnumerateArray().Select(v => v.GetString()));
+        TestContext.Current.SendDiagnosticMessage($"{string.Join(' ', options)}: {answer.GetProperty("proof").GetProperty("verdict")}");
+        return plan;
     }
 
     /// <summary>A plan for a folder, applied, leaves what was proven; undone, it leaves every byte as it was.</summary>

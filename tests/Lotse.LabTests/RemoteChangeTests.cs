@@ -65,6 +65,69 @@ public sealed class RemoteChangeTests
         Assert.Contains("Undone", there.Lotse("log", "--host", "lab", "--json").Text, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_machine_of_another_architecture_gets_its_own_program()
+    {
+        var arm64 = Path.Combine(Path.GetDirectoryName(Lab.Lotse)!, "..", "arm64", "lotse");
+        Assert.SkipUnless(File.Exists(arm64), "needs the arm64 program (./lotse build --arch arm64)");
+        using var runs = new ForeignPrograms();
+        using var there = new RemoteMachine(Reached.Sshd, bare: true, dash: true);
+        Furnish(there.Root);
+        // busybox's own env would run its own sh, and that its own uname.
+        foreach (var (name, text) in new[] { ("first/uname", "/bin/busybox uname \"$@\" | sed s/x86_64/aarch64/"), ("bin/env", "while case $1 in *=*) ;; *) false ;; esac do export \"$1\"; shift; done; exec \"$@\"") })
+        {
+            var program = Path.Combine(there.Root, name);
+            File.Delete(program);
+            File.WriteAllText(program, $"#!/bin/sh\n{text}\n");
+            File.SetUnixFileMode(program, (UnixFileMode)0b111_101_101);
+        }
+
+        var before = RemoteMachine.Tree(there.Root);
+
+        var plan = there.Plan("/etc/conf", "--replace", "two", "--with", "2");
+        var applied = there.Lotse("apply", plan, "--host", "lab", "--confirm-within", "1m");
+        Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
+        Assert.Contains("2 \t", File.ReadAllText(there.Root + "/etc/conf"), StringComparison.Ordinal);
+        Assert.Equal(File.ReadAllBytes(arm64), File.ReadAllBytes(Assert.Single(Directory.GetFileSystemEntries(there.StateHere + "/bin"))));
+        Assert.Equal(0, there.Lotse("confirm", "--host", "lab").ExitCode);
+        Assert.Equal(0, there.Lotse("undo", "--host", "lab").ExitCode);
+        Assert.Equal(before, RemoteMachine.Tree(there.Root));
+    }
+
+    /// <summary>Has the kernel run arm64 programs by qemu's, as binfmt_misc.rst says; as long as this lives, unless it did before.</summary>
+    private sealed class ForeignPrograms : IDisposable
+    {
+        private const string Folder = "/proc/sys/fs/binfmt_misc";
+        private const string Own = Folder + "/lotse-lab-aarch64";
+        private readonly bool mounted;
+
+        public ForeignPrograms()
+        {
+            Lab.NeedsRoot();
+            Lab.Needs("qemu-aarch64-static");
+            mounted = !File.Exists(Folder + "/register") && Lab.Run(TimeSpan.FromSeconds(5), "mount", "-t", "binfmt_misc", "binfmt_misc", Folder).ExitCode == 0;
+            Assert.SkipUnless(File.Exists(Folder + "/register"), "needs a kernel with binfmt_misc");
+            if (!Directory.GetFiles(Folder).Any(f => f.EndsWith("aarch64", StringComparison.Ordinal)))
+            {
+                // The first bytes of an arm64 ELF file (elf(5)); F: the interpreter is opened now, whatever root the program has.
+                File.WriteAllText(Folder + "/register", @":lotse-lab-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:F");
+            }
+        }
+
+        public void Dispose()
+        {
+            if (File.Exists(Own))
+            {
+                File.WriteAllText(Own, "-1");
+            }
+
+            if (mounted)
+            {
+                Lab.Run(TimeSpan.FromSeconds(5), "umount", Folder);
+            }
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

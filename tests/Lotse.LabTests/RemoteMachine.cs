@@ -116,6 +116,9 @@ internal sealed class RemoteMachine : IDisposable
     /// <summary>A folder for the test's own files.</summary>
     public string Folder => folder;
 
+    /// <summary>The network namespace of a machine that is separate.</summary>
+    public string Space => space!;
+
     /// <summary>Runs the program under test here, with this machine as its host <c>lab</c>.</summary>
     public Lab.Ran Lotse(params string[] arguments) => Lab.RunWith(TimeSpan.FromMinutes(2), Variables(), [Lab.Lotse, .. arguments]);
 

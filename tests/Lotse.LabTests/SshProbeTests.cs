@@ -1,28 +1,14 @@
-using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using Xunit;
 
 namespace Lotse.LabTests;
 
-/// <summary>The probe and the planned block against real servers: sshd, Dropbear, and an old server that knows RSA with SHA-1 only.</summary>
+/// <summary>The probe against real servers: what it says is what a login then finds.</summary>
 public sealed class SshProbeTests : IDisposable
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
-    private readonly string folder = Directory.CreateTempSubdirectory("lotse-ssh-probe-").FullName;
-    private readonly List<Process> servers = [];
+    private readonly SshLab lab = new();
 
-    public void Dispose()
-    {
-        foreach (var server in servers)
-        {
-            server.Kill(entireProcessTree: true);
-            server.Dispose();
-        }
-
-        Directory.Delete(folder, recursive: true);
-    }
+    public void Dispose() => lab.Dispose();
 
     [Theory]
     [InlineData("KexAlgorithms curve25519-sha256")]
@@ -42,35 +28,53 @@ public sealed class SshProbeTests : IDisposable
     [InlineData("HostKeyAlgorithms ecdsa-sha2-nistp256")]
     public void Speaks_what_a_server_may_be_reduced_to(params string[] settings)
     {
-        var port = Sshd(settings);
-        var answer = Probe(port, "ed25519", "rsa", "ecdsa");
+        var port = lab.Sshd(settings);
+        var answer = lab.Probe(port, "ed25519", "rsa", "ecdsa");
         Assert.Equal(["ssh-ed25519", "rsa-sha2-512", null], answer.GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("algorithm").GetString()));
         Assert.Equal(1, answer.GetProperty("connections").GetInt32());
     }
 
-    [Fact]
-    public void Opens_no_private_key()
+    /// <summary>What lotse does not speak itself is asked through the system's ssh, and the answer is the same.</summary>
+    [Theory]
+    [InlineData("KexAlgorithms diffie-hellman-group-exchange-sha256")]
+    [InlineData("KexAlgorithms sntrup761x25519-sha512@openssh.com")]
+    [InlineData("Ciphers aes128-ctr", "MACs umac-128@openssh.com")]
+    public void Asks_ssh_where_it_cannot_itself(params string[] settings)
+    {
+        var port = lab.Sshd(settings);
+        var answer = lab.Probe(port, "ed25519", "rsa", "ecdsa");
+        Assert.Equal([true, true, false], answer.GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("accepted").GetBoolean()));
+        Assert.Equal("rsa-sha2-512", answer.GetProperty("keys")[1].GetProperty("algorithm").GetString());
+        Assert.Equal(1, answer.GetProperty("connections").GetInt32());
+    }
+
+    /// <summary>With lotse's own transport, and where the system's ssh is asked.</summary>
+    [Theory]
+    [InlineData("KexAlgorithms curve25519-sha256")]
+    [InlineData("KexAlgorithms diffie-hellman-group-exchange-sha256")]
+    public void Opens_no_private_key(string setting)
     {
         Lab.Needs("strace");
-        var port = Sshd();
-        var trace = Path.Combine(folder, "trace");
-        var ran = Lab.Run(Soon, "strace", "-f", "-e", "trace=%file", "-o", trace, Lab.Lotse, "ssh", "probe", "127.0.0.1", "--port", $"{port}", "--user", "root", "--key", Path.Combine(folder, "ed25519.pub"));
+        var port = lab.Sshd(setting);
+        var trace = lab.At("trace");
+        var ran = Lab.Run(SshLab.Soon, "strace", "-f", "-e", "trace=%file", "-o", trace, Lab.Lotse, "ssh", "probe", "127.0.0.1", "--port", $"{port}", "--user", "root", "--key", lab.At("ed25519.pub"), "--key", lab.At("rsa.pub"));
         Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
         var opened = File.ReadAllText(trace);
-        Assert.Contains("ed25519.pub\"", opened, StringComparison.Ordinal);
-        Assert.DoesNotContain("ed25519\"", opened, StringComparison.Ordinal);
+        Assert.Contains("/ed25519.pub\"", opened, StringComparison.Ordinal);
+        Assert.DoesNotContain(lab.At("ed25519") + "\"", opened, StringComparison.Ordinal);
+        Assert.DoesNotContain(lab.At("rsa") + "\"", opened, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Does_not_use_up_the_patience_of_a_server()
     {
-        var port = Sshd("MaxAuthTries 6");
+        var port = lab.Sshd("MaxAuthTries 6");
         foreach (var i in Enumerable.Range(0, 8))
         {
-            Key($"stranger{i}", "ed25519");
+            lab.Key($"stranger{i}", "ed25519");
         }
 
-        var answer = Probe(port, [.. Enumerable.Range(0, 8).Select(i => $"stranger{i}")]);
+        var answer = lab.Probe(port, [.. Enumerable.Range(0, 8).Select(i => $"stranger{i}")]);
         Assert.Equal(4, answer.GetProperty("queries").GetInt32());
         Assert.Equal([false, false, false, false, null, null, null, null], answer.GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("accepted").ValueKind == JsonValueKind.Null ? (bool?)null : k.GetProperty("accepted").GetBoolean()));
     }
@@ -78,123 +82,94 @@ public sealed class SshProbeTests : IDisposable
     [Fact]
     public void Dropbear_is_asked_as_well()
     {
-        Lab.NeedsRoot();
-        Lab.Needs("dropbear", "dropbearkey");
-        Keys();
-        Assert.Equal(0, Lab.Run(Soon, "dropbearkey", "-t", "ed25519", "-f", Path.Combine(folder, "dropbear_host")).ExitCode);
-        var port = FreePort();
-        Start("/usr/sbin/dropbear", port, "-F", "-E", "-p", $"127.0.0.1:{port}", "-r", Path.Combine(folder, "dropbear_host"));
-        var answer = Probe(port, "ed25519");
+        var answer = lab.Probe(lab.Dropbear(), "ed25519");
         Assert.StartsWith("SSH-2.0-dropbear_", answer.GetProperty("banner").GetString(), StringComparison.Ordinal);
         Assert.Contains("rsa-sha2-256", answer.GetProperty("server_sig_algs").EnumerateArray().Select(a => a.GetString()));
         Assert.NotEqual(JsonValueKind.Null, answer.GetProperty("keys")[0].GetProperty("accepted").ValueKind);
     }
 
-    /// <summary>The block makes the real login work, and without it the login fails: it is not stronger than needed by an option.</summary>
+    /// <summary>The server's list names more than its configuration takes: only asking tells.</summary>
+    [Fact]
+    public void A_server_that_takes_less_than_it_lists_is_found_out()
+    {
+        var port = lab.Sshd("PubkeyAcceptedAlgorithms ssh-rsa");
+        var answer = lab.Probe(port, "rsa");
+        Assert.Contains("rsa-sha2-512", answer.GetProperty("server_sig_algs").EnumerateArray().Select(a => a.GetString()));
+        Assert.Equal("ssh-rsa", answer.GetProperty("keys")[0].GetProperty("algorithm").GetString());
+        File.WriteAllText(lab.Config, lab.Block("old", port, "rsa"));
+        Assert.Equal("ssh/sig-sha1-only-server", Why("old"));
+        Assert.NotEqual(0, lab.Login("old").ExitCode);
+    }
+
+    /// <summary>What is said of a host before anybody tries is what the try then comes to.</summary>
     [Theory]
-    [InlineData("ed25519", "KexAlgorithms +diffie-hellman-group14-sha1", "KexAlgorithms diffie-hellman-group14-sha1")]
-    [InlineData("ed25519", "MACs", "Ciphers 3des-cbc", "MACs hmac-sha1-96")]
-    public void The_planned_block_is_what_the_login_needs(string key, string option, params string[] settings)
+    [InlineData(null, "ed25519")]
+    [InlineData(null, "rsa")]
+    [InlineData("ssh/server-refused-key", "ecdsa")]
+    [InlineData("ssh/kex-none", "ed25519", "KexAlgorithms diffie-hellman-group14-sha1")]
+    [InlineData("ssh/cipher-none", "ed25519", "Ciphers aes128-cbc")]
+    [InlineData("ssh/hostkey-sha1-only-server", "ed25519", "HostKeyAlgorithms ssh-rsa")]
+    [InlineData("ssh/server-refused-key", "rsa", "PubkeyAcceptedAlgorithms ssh-ed25519")]
+    [InlineData("ssh/server-refused-key", "ed25519", "AllowUsers nobody")]
+    public void Why_a_host_fails_is_what_the_login_finds(string? id, string key, params string[] settings)
     {
-        var port = Sshd(settings);
-        var config = Path.Combine(folder, "config");
-        File.WriteAllText(config, $"Host other.example\n    Port 1\nHost old\n    HostName 127.0.0.1\n    Port {port}\n    User root\n    IdentityFile {folder}/{key}\n    IdentitiesOnly yes\n    UserKnownHostsFile {folder}/known\n    StrictHostKeyChecking no\n    BatchMode yes\n");
-        var before = File.ReadAllBytes(config);
-        Assert.NotEqual(0, Login(config).ExitCode);
-        var plan = Path.Combine(Directory.CreateDirectory(Path.Combine(folder, "plans")).FullName, "plan.json");
-        var planned = Lab.RunLotse("ssh", "plan", "old", "--config", config, "-o", plan);
-        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
-        Assert.Contains(option, planned.Text, StringComparison.Ordinal);
-        var applied = Lab.RunLotse("apply", plan);
-        Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
-        var login = Login(config);
-        Assert.True(login.ExitCode == 0, login.ErrorText + File.ReadAllText(config));
-
-        // Each option is needed.
-        var lines = File.ReadAllLines(config);
-        foreach (var line in lines.TakeWhile(l => !l.StartsWith("# end", StringComparison.Ordinal)).Where(l => l.StartsWith("    ", StringComparison.Ordinal)))
-        {
-            var without = Path.Combine(folder, "without");
-            File.WriteAllLines(without, lines.Where(l => l != line));
-            Assert.NotEqual(0, Login(without).ExitCode);
-        }
-
-        Assert.Equal(0, Lab.RunLotse("undo").ExitCode);
-        Assert.Equal(before, File.ReadAllBytes(config));
+        var port = lab.Sshd(settings);
+        File.WriteAllText(lab.Config, lab.Block("box", port, key));
+        Assert.Equal(id, Why("box"));
+        Assert.Equal(id is null, lab.Login("box").ExitCode == 0);
     }
 
-    private static Lab.Ran Login(string config) => Lab.Run(Soon, "ssh", "-F", config, "old", "true");
-
-    private JsonElement Probe(int port, params string[] keys)
+    [Fact]
+    public void Why_a_host_fails_of_the_client_s_own_doing()
     {
-        var ran = Lab.RunLotse(["ssh", "probe", "127.0.0.1", "--port", $"{port}", "--user", "root", "--json", .. keys.SelectMany(k => new[] { "--key", Path.Combine(folder, k + ".pub") })]);
-        Assert.True(ran.Output.Length > 0, ran.ErrorText);
-        return JsonDocument.Parse(ran.Output).RootElement.GetProperty("answer").Clone();
+        var port = lab.Sshd();
+        File.WriteAllText(lab.Config, lab.Block("box", port, "rsa") + "    PubkeyAcceptedKeyTypes ssh-rsa\n" + lab.Block("modes", port, "ed25519") + lab.Block("changed", port, "ed25519").Replace("accept-new", "yes", StringComparison.Ordinal) + "    HostKeyAlias another\n");
+        Assert.Equal("ssh/sig-sha1-forced-by-client", Why("box"));
+        File.SetUnixFileMode(lab.At("ed25519"), UnixFileMode.UserRead | UnixFileMode.OtherRead);
+        Assert.Equal("ssh/private-key-modes", Why("modes"));
+        Assert.NotEqual(0, lab.Login("modes").ExitCode);
+        File.SetUnixFileMode(lab.At("ed25519"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        File.WriteAllText(lab.At("known"), "another " + File.ReadAllText(lab.At("ed25519.pub")));
+        Assert.Equal("ssh/hostkey-changed", Why("changed"));
+        Assert.NotEqual(0, lab.Login("changed").ExitCode);
+        SshLab.Must("ssh-keygen", "-q", "-H", "-f", lab.At("known"));
+        Assert.Equal("ssh/hostkey-changed", Why("changed"));
+        File.WriteAllText(lab.Config, "Host gone\n    HostName 127.0.0.1\n    Port " + SshLab.FreePort() + "\nHost bad\n    Ciphers +arcfour\n");
+        Assert.Equal("ssh/config-bad-value", Why("gone"));
+        File.WriteAllText(lab.Config, "Host gone\n    HostName 127.0.0.1\n    Port " + SshLab.FreePort() + "\n");
+        Assert.Equal("ssh/connection-refused", Why("gone"));
     }
 
-    private void Key(string name, string type)
+    [Fact]
+    public void Behind_a_jump_host_ssh_is_asked()
     {
-        if (!File.Exists(Path.Combine(folder, name)))
-        {
-            Assert.Equal(0, Lab.Run(Soon, "ssh-keygen", "-q", "-t", type, "-N", "", "-f", Path.Combine(folder, name)).ExitCode);
-        }
+        var port = lab.Sshd();
+        File.WriteAllText(lab.Config, lab.Block("inner", port, "ed25519") + $"    ProxyCommand ssh -F {lab.Config} -W %h:%p jump\n" + lab.Block("jump", port, "ed25519"));
+        Assert.Null(Why("inner"));
     }
 
-    private void Keys()
+    /// <summary>The audit says of each host what a client of that version then finds, from what the probes have kept.</summary>
+    [Fact]
+    public void The_audit_knows_what_an_upgrade_breaks()
     {
-        foreach (var type in new[] { "ed25519", "rsa", "ecdsa" })
-        {
-            Key(type, type);
-        }
+        var port = lab.Old();
+        File.WriteAllText(lab.Config, lab.Block("old", port, "rsa") + "    HostKeyAlgorithms +ssh-rsa\n    PubkeyAcceptedKeyTypes +ssh-rsa\n" + lab.Block("fresh", lab.Sshd(), "ed25519") + lab.Block("never", 1, "ed25519"));
+        Assert.Null(Why("old"));
+        Assert.Null(Why("fresh"));
+        File.WriteAllText(lab.Config, File.ReadAllText(lab.Config).Replace("    PubkeyAcceptedKeyTypes +ssh-rsa\n", "", StringComparison.Ordinal));
+        var audit = SshLab.Json("ssh", "audit", "--client-version", "10.0", "--config", lab.Config);
+        var hosts = audit.GetProperty("answer").GetProperty("hosts").EnumerateArray().ToDictionary(h => h.GetProperty("host").GetString()!, h => (h.GetProperty("now").GetString(), h.GetProperty("then").GetString(), h.GetProperty("cause").GetString()));
+        Assert.Equal(("fails", "fails", "sig-sha1-only-server"), hosts["old"]);
+        Assert.Equal(("works", "works", null), hosts["fresh"]);
+        Assert.Equal(("unknown", "unknown", null), hosts["never"]);
+        Assert.Contains(audit.GetProperty("findings").EnumerateArray(), f => f.GetProperty("id").GetString() == "ssh/sig-sha1-only-server" && f.GetProperty("subject").ToString().Contains("old", StringComparison.Ordinal));
+        var earlier = SshLab.Json("ssh", "audit", "--client-version", "8.4", "--config", lab.Config).GetProperty("answer").GetProperty("hosts").EnumerateArray().First(h => h.GetProperty("host").GetString() == "old");
+        Assert.Equal("works", earlier.GetProperty("then").GetString());
     }
 
-    /// <summary>An sshd on loopback that takes the ed25519 and the RSA key.</summary>
-    private int Sshd(params string[] settings)
+    private string? Why(string host)
     {
-        Lab.NeedsRoot();
-        Lab.Needs("ssh", "sshd", "ssh-keygen");
-        Keys();
-        foreach (var type in new[] { "ed25519", "rsa", "ecdsa" })
-        {
-            Key("host_" + type, type);
-        }
-
-        File.WriteAllText(Path.Combine(folder, "authorized"), File.ReadAllText(Path.Combine(folder, "ed25519.pub")) + File.ReadAllText(Path.Combine(folder, "rsa.pub")));
-        Directory.CreateDirectory("/run/sshd");
-        var port = FreePort();
-        File.WriteAllLines(Path.Combine(folder, "sshd_config"), [.. settings, $"Port {port}", "ListenAddress 127.0.0.1", $"AuthorizedKeysFile {folder}/authorized", "StrictModes no", "UsePAM no", "PidFile none", "PermitRootLogin yes", $"HostKey {folder}/host_ed25519", $"HostKey {folder}/host_rsa", $"HostKey {folder}/host_ecdsa"]);
-        Start("/usr/sbin/sshd", port, "-D", "-e", "-f", Path.Combine(folder, "sshd_config"));
-        return port;
-    }
-
-    private void Start(string program, int port, params string[] arguments)
-    {
-        var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginErrorReadLine();
-        servers.Add(process);
-        for (var i = 0; i < 100; i++)
-        {
-            try
-            {
-                using var client = new TcpClient();
-                client.Connect(IPAddress.Loopback, port);
-                return;
-            }
-            catch (SocketException)
-            {
-                Assert.False(process.HasExited, $"{program} has ended");
-                Thread.Sleep(50);
-            }
-        }
-
-        Assert.Fail($"{program} does not answer");
-    }
-
-    private static int FreePort()
-    {
-        using var free = new TcpListener(IPAddress.Loopback, 0);
-        free.Start();
-        return ((IPEndPoint)free.LocalEndpoint).Port;
+        var findings = SshLab.Json("ssh", "why", host, "--config", lab.Config).GetProperty("findings");
+        return findings.GetArrayLength() == 0 ? null : findings[0].GetProperty("id").GetString();
     }
 }

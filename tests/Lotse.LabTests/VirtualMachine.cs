@@ -44,26 +44,20 @@ internal static partial class VirtualMachine
                 File.Copy(path, Path.Combine(root, "bin", name));
             }
 
-            foreach (var module in Modules)
-            {
-                Unpack(kernel, module, Path.Combine(root, "modules", module + ".ko"));
-            }
+            UnpackModules(kernel, root);
 
             var init = Path.Combine(root, "init");
             File.WriteAllText(init, Init + script + "\necho === end\npoweroff -f\n");
             File.SetUnixFileMode(init, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            Must("sh", "-c", "cd \"$0\" && find . | cpio -o -H newc --quiet | gzip -1 >\"$1\"", root, Path.Combine(folder, "initrd"));
+            PackInitrd(root, Path.Combine(folder, "initrd"));
             using (var disk = File.Create(Path.Combine(folder, "disk")))
             {
                 disk.SetLength(256 << 20);
             }
 
-            var image = Directory.GetFiles(Path.Combine(kernel, "boot"), "vmlinuz-*").Single();
-            var ran = Lab.Run(TimeSpan.FromMinutes(4), "qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "768", "-smp", "2", "-nographic", "-no-reboot",
-                "-kernel", image, "-initrd", Path.Combine(folder, "initrd"), "-append", "console=ttyS0 quiet panic=-1", "-drive", $"file={Path.Combine(folder, "disk")},format=raw,if=virtio,cache=unsafe");
-            var console = ran.Text.Replace("\r", "", StringComparison.Ordinal);
+            var console = Boot(kernel, Path.Combine(folder, "initrd"), "", Path.Combine(folder, "disk"));
             Assert.True(console.Contains("=== end\n", StringComparison.Ordinal), console);
-            return Section().Matches(console).ToDictionary(m => m.Groups["name"].Value, m => m.Groups["text"].Value);
+            return Sections(console);
         }
         finally
         {
@@ -71,19 +65,53 @@ internal static partial class VirtualMachine
         }
     }
 
+    /// <summary>Boots a kernel until it is switched off or starts anew.</summary>
+    /// <param name="kernel">A folder that <see cref="Kernel"/> gave.</param>
+    /// <param name="initrd">The first root.</param>
+    /// <param name="append">More words for the kernel's command line.</param>
+    /// <param name="disks">Raw images, as /dev/vda, /dev/vdb…</param>
+    /// <returns>What it wrote to its console.</returns>
+    public static string Boot(string kernel, string initrd, string append, params string[] disks) =>
+        Lab.Run(TimeSpan.FromMinutes(4), [
+            "qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "768", "-smp", "2", "-nographic", "-no-reboot",
+            "-kernel", Directory.GetFiles(Path.Combine(kernel, "boot"), "vmlinuz-*").Single(), "-initrd", initrd, "-append", $"console=ttyS0 quiet panic=-1 {append}",
+            .. disks.SelectMany(disk => new[] { "-drive", $"file={disk},format=raw,if=virtio,cache=unsafe" })]).Text.Replace("\r", "", StringComparison.Ordinal);
+
+    /// <summary>What a console shows between lines <c>=== NAME</c>, by name.</summary>
+    public static Dictionary<string, string> Sections(string console) => Section().Matches(console).ToDictionary(m => m.Groups["name"].Value, m => m.Groups["text"].Value);
+
+    /// <summary>Packs a folder as the first root of a kernel.</summary>
+    public static void PackInitrd(string root, string initrd) => Must("sh", "-c", "cd \"$0\" && find . | cpio -o -H newc --quiet | gzip -1 >\"$1\"", root, initrd);
+
+    /// <summary>Puts the modules for disks into /modules of a first root, in the order in which <see cref="LoadModules"/> loads them.</summary>
+    public static void UnpackModules(string kernel, string root)
+    {
+        foreach (var module in Modules)
+        {
+            Unpack(kernel, module, Path.Combine(root, "modules", module + ".ko"));
+        }
+    }
+
+    /// <summary>Shell lines that load the modules for disks.</summary>
+    public const string LoadModules = """
+        for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do [ -f /modules/$m.ko ] && insmod /modules/$m.ko; done
+        for i in 1 2 3 4 5 6 7 8; do [ -b /dev/vda ] && break; sleep 1; done
+
+        """;
+
     private const string Init = """
         #!/bin/sh
         export PATH=/bin
         mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tm /tm; mount -t cgroup2 cg /sys/fs/cgroup
-        for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk; do [ -f /modules/$m.ko ] && insmod /modules/$m.ko; done
-        for i in 1 2 3 4 5 6 7 8; do [ -b /dev/vda ] && break; sleep 1; done
+        """ + LoadModules + """
         mkswap /dev/vda >/dev/null; swapon /dev/vda
         echo +memory >/sys/fs/cgroup/cgroup.subtree_control
         echo 1 >/proc/sys/kernel/printk
 
         """;
 
-    private static string Kernel(string series)
+    /// <summary>The folder of an unpacked kernel of a series; skips the test where there is none to be had.</summary>
+    public static string Kernel(string series)
     {
         var folder = Path.Combine(Cache, series);
         if (Directory.Exists(Path.Combine(folder, "boot")))
@@ -125,7 +153,8 @@ internal static partial class VirtualMachine
         }
     }
 
-    private static void Must(params string[] arguments)
+    /// <summary>Runs a program that must succeed.</summary>
+    public static void Must(params string[] arguments)
     {
         var ran = Lab.Run(TimeSpan.FromMinutes(5), arguments);
         Assert.True(ran.ExitCode == 0, string.Join(' ', arguments) + ": " + ran.ErrorText);

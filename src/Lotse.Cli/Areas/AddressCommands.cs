@@ -33,6 +33,7 @@ internal static class AddressCommands
                 new("--prefer", Takes.Text, "ADDRESS", "this address of NAME first"),
                 new("--first", Takes.Text, "ADDRESS", "this destination first, of a case given with --facts"),
                 new("--choose", Takes.Number, "N", "plan the Nth way instead of the first") { Default = "1" },
+                new("--kernel", Takes.Nothing, "", "change the kernel's choice of source instead, where that gives the order"),
                 Planning.Output,
             ],
             Examples =

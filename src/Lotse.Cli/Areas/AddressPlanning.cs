@@ -43,6 +43,12 @@ internal static class AddressPlanning
 
             facts = facts.WithClasses(host, goal);
             var ways = AddressPlan.Find(facts.Network!, facts.GaiConf, facts.Library.Glibc, goal, facts.SourceOf);
+            if (call.Has("--kernel"))
+            {
+                return AddressPlan.DecideKernel(facts.SourceOf(goal.First) is { } source ? facts.WithNetworkFile(host, source) : facts, ways)
+                    ?? throw new NotKnownException("no label of the kernel gives that order: no own address would be taken as source by it that changes the rule which decides", "lotse addr plan without --kernel");
+            }
+
             var proofs = new Dictionary<Solution, Reading<IpAddress[]>>();
             foreach (var solution in host.IsThisMachine ? ways.Solutions : [])
             {

@@ -30,16 +30,17 @@ internal static class ExitsCommands
         },
         new("exits plan", "plan a router's exit: the method that fits, and the changes of its files", MakePlan)
         {
-            Description = "Chooses by prefix length, number of networks, wanted reachability and privacy, says what each method would break, and edits /etc/config in place. Sections of the old npt6 script are taken over. Nothing is changed before lotse apply; lotse exits prove tries the result in a twin first. On the far end itself (--host root@SERVER) it plans that one: forwarding, announcements, allowed IPs, ndppd.",
+            Description = "Chooses by prefix length, number of networks, wanted reachability and privacy, says what each method would break, and edits /etc/config in place. Sections of the old npt6 script are taken over. Nothing is changed before lotse apply; lotse exits prove tries the result in a twin first. A router that is no OpenWrt gets drop-ins of systemd-networkd and a table of nftables. On the far end itself (--host root@SERVER) it plans that one: forwarding, announcements, allowed IPs, ndppd.",
             Options =
             [
-                new("--method", Takes.Choice, "METHOD", "the method") { Choices = ["auto", "pd", "nat6", "npt6", "range", "hybrid"], Default = "auto" },
+                new("--method", Takes.Choice, "METHOD", "the method") { Choices = ["auto", "pd", "nat6", "npt6", "range", "hybrid", "stateless"], Default = "auto" },
                 new("--inbound", Takes.Text, "NETWORK", "the network that has to be reachable from outside") { Default = "none" },
                 new("--privacy", Takes.Choice, "WHAT", "addresses outside") { Choices = ["stable", "unlinkable"], Default = "stable" },
                 new("--prefix", Takes.Text, "PREFIX", "the outer prefix, where the files do not say it"),
                 new("--inner", Takes.Choice, "WHICH", "the inner prefix: dd00::/8 that hosts prefer, or as it is") { Choices = ["dd00", "keep"], Default = "dd00" },
                 new("--on-link", Takes.Nothing, "", "the far end's prefix is on its link and no daemon is wanted there"),
-                new("--probe", Takes.Text, "ADDRESS", "asked by the router once the plan is applied: without an answer everything is put back"),
+                new("--probe", Takes.Text, "ADDRESSES", "with commas between them: asked by the router once the plan is applied, from each network's address too: without an answer everything is put back"),
+                new("--probe-here", Takes.Text, "ADDRESSES", "the same, asked by this computer: one of IPv4, one of IPv6"),
                 new("--prove", Takes.Nothing, "", "send packets through a twin of the router as it will be; no plan where that fails"),
                 Planning.Output,
             ],
@@ -147,17 +148,18 @@ internal static class ExitsCommands
     {
         IpPrefix? prefix = call["--prefix"] is not { } text ? null : IpPrefix.TryParse(text, out var parsed) && parsed.Address.IsV6 ? parsed : throw new UsageException($"\"{ByteText.Escape(text)}\" is no IPv6 prefix", "for example 2001:db8:1:2::/64");
         var goal = new ExitsGoal(Enum.Parse<ExitsMethod>(call["--method"] ?? "auto", ignoreCase: true), call["--inbound"] is { } inbound and not "none" ? inbound : null, call["--privacy"] == "unlinkable", prefix, call.Has("--on-link"), call["--inner"] == "keep");
-        var probe = call["--probe"] is not { } probed ? [] : IpAddress.TryParse6(probed, out var address) ? new[] { "probe", $"{address}" } : throw new UsageException($"\"{ByteText.Escape(probed)}\" is no IPv6 address");
+        string[] probe = [.. Probes(call, "--probe", "probe"), .. Probes(call, "--probe-here", "here")];
         return Planning.Make(call, "exits", host =>
         {
             var facts = ExitsFacts.Read(host);
-            var decision = facts is { IsRouter: false, Far: { } far }
+            var decision = facts is { IsRouter: false, Linux: { } linux } ? LinuxPlan.Make(linux, goal)
+                : facts is { IsRouter: false, Far: { } far }
                 ? FarPlan.Make(far, path => host.ReadFile(path) is { Ok: true } read ? ByteText.Decode(read.Value) : null, prefix)
                 : ExitsPlan.Make(facts, goal);
-            if (call.Has("--prove") && decision.After is { } after)
+            if (call.Has("--prove") && (decision.After is not null || decision.Design is not null))
             {
                 using var here = new Hosts.LocalHost();
-                var proof = ExitsProof.Twin(here, after);
+                var proof = decision.Design?.Prove(here) ?? ExitsProof.Twin(here, decision.After!);
                 if (ExitCode.OfProof(proof) != ExitCode.Fine)
                 {
                     return new(proof, decision.Goal, [], [], []) { Impossible = true };
@@ -169,6 +171,11 @@ internal static class ExitsCommands
             return new(decision.Report, decision.Goal, decision.Changes, decision.Vanish, probe) { Impossible = decision.Impossible };
         });
     }
+
+    /// <summary>Addresses as a plan's proof names them.</summary>
+    private static IEnumerable<string> Probes(Invocation call, string option, string word) =>
+        (call[option] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .SelectMany(a => IpAddress.TryParse(a, out var address) ? new[] { word, $"{address}" } : throw new UsageException($"\"{ByteText.Escape(a)}\" is no address"));
 
     private static int Guard(Invocation call)
     {

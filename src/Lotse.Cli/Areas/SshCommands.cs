@@ -14,6 +14,7 @@ internal static class SshCommands
         },
         SshWhy.Command,
         SshProbe.Command,
+        SshAuditCommand.Command,
         SshPreflight.Command,
         SshUnlockCommand.Command,
         SshPlanCommand.Plan,

@@ -15,12 +15,15 @@ internal static class SshPlanCommand
             new("--server", Takes.Text, "SERVER", "dropbear:2018.76, openssh:9.2 or a banner, instead of asking"),
             new("--key", Takes.Text, "TYPE", "the key to log in with: rsa2048, ecdsa256, ed25519") { Default = "the one that needs least" },
             new("--config", Takes.File, "FILE", "the ssh_config to change") { Default = "~/.ssh/config" },
+            new("--initrd", Takes.Nothing, "", "plan a name of its own, HOST-initrd, for the ssh server that unlocks the disk at boot: both answer at one address with different host keys"),
+            new("--initrd-keys", Takes.File, "FILE", "with --initrd: the initrd's public host keys, as dropbearkey -y prints them") { Default = "asked of the host itself, over ssh" },
             Planning.Output,
         ],
         Examples =
         [
             new("let this client into the old initrd", "ssh plan box.example --server dropbear:2018.76 -o plan.json"),
             new("then", "apply plan.json"),
+            new("know the initrd and the system behind it apart", "ssh plan box.example --initrd -o plan.json"),
         ],
     };
 
@@ -32,27 +35,47 @@ internal static class SshPlanCommand
 
     private static int MakePlan(Invocation call) => Planning.Make(call, "ssh", host =>
     {
-        var name = call.Arguments[0];
-        if (name.StartsWith('-') || name.Length > 255)
-        {
-            throw new UsageException($"\"{ByteText.Escape(name)}\" is no host");
-        }
-
+        var name = SshProbe.Name(call);
         var file = call["--config"] is { } given ? Path.GetFullPath(given) : null;
-        var facts = SshPlanFacts.Read(host, name, Environment.GetEnvironmentVariable("HOME") ?? "/root", file);
+        var facts = SshPlanFacts.Read(host, name, SshProbe.Home, file);
         if (!facts.Ok)
         {
             throw new NotKnownException(facts.Error!.Message);
         }
 
         var key = call["--key"] is { } type ? UserKeyType.Parse(type) ?? throw new UsageException($"--key \"{ByteText.Escape(type)}\" is not a type of key", "for example: rsa2048, ecdsa256, ed25519") : null;
-        return SshPlan.Decide(facts.Value, call["--server"] is { } known ? ServerModel.Of(known) ?? throw new UsageException($"no server \"{ByteText.Escape(known)}\" is in the tables", "dropbear:RELEASE, openssh:RELEASE or a banner") : Asked(call, host), key);
+        var known = call["--server"] is { } told ? ServerModel.Of(told) ?? throw new UsageException($"no server \"{ByteText.Escape(told)}\" is in the tables", "dropbear:RELEASE, openssh:RELEASE or a banner") : null;
+        if (call.Has("--initrd"))
+        {
+            return OfInitrd(call, host, facts.Value, known);
+        }
+
+        if (known is not null)
+        {
+            return SshPlan.Decide(facts.Value, known, key);
+        }
+
+        var asked = Asked(call, host);
+        return SshPlan.Decide(facts.Value, ServerModel.Probed(asked), key, asked);
     });
 
-    /// <summary>What the server itself says, with what is known of its release.</summary>
-    private static ServerModel Asked(Invocation call, Host host)
+    private static Decision OfInitrd(Invocation call, Host host, SshPlanFacts facts, ServerModel? known)
     {
-        var facts = SshProbe.Ask(call, host);
-        return facts.Kex.Length == 0 ? throw new NotKnownException($"{ByteText.Escape(facts.Address)} could not be asked: {facts.Trouble}", "--server dropbear:RELEASE or openssh:RELEASE plans from the tables") : ServerModel.Probed(facts);
+        var initrd = call["--initrd-keys"] is { } file ? new InitrdServer(InitrdServer.OfText(ByteText.Decode(Hosting.ReadInput(host, file))), null, ByteText.Escape(file))
+            : call.Has("--offline") ? throw new UsageException("--initrd asks the host over ssh: --offline excludes it", "--initrd-keys FILE has the keys at hand")
+            : InitrdServer.OverSsh(host, facts.Name);
+        var path = (facts.Settings["userknownhostsfile"] ?? "~/.ssh/known_hosts").Split(' ')[0];
+        path = path.StartsWith("~/", StringComparison.Ordinal) ? SshProbe.Home + path[1..] : path;
+        var read = host.ReadFile(path);
+        return !path.StartsWith('/') || path == "/dev/null" ? throw new NotKnownException($"known_hosts of this host is {ByteText.Escape(path)}: there is nowhere to pin a key", "set UserKnownHostsFile")
+            : !read.Ok && read.Error!.Kind != HostErrorKind.NotFound ? throw new NotKnownException(read.Error.Message)
+            : InitrdPlan.Decide(facts, initrd with { Server = known ?? initrd.Server }, path, read.Ok ? read.Value : null);
+    }
+
+    /// <summary>What the server itself says, with what is known of its release.</summary>
+    private static ProbeFacts Asked(Invocation call, Host host)
+    {
+        var (_, facts) = SshProbe.Ask(call, host, [], call["--config"] is { } given ? Path.GetFullPath(given) : null);
+        return facts.Kex.Length == 0 ? throw new NotKnownException($"{ByteText.Escape(facts.Address)} could not be asked: {facts.Trouble}", "--server dropbear:RELEASE or openssh:RELEASE plans from the tables") : facts;
     }
 }

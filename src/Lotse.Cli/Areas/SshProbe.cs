@@ -26,51 +26,88 @@ internal static class SshProbe
         ],
     };
 
-    private static int Run(Invocation call) => Hosting.With(call, host => General.Print(call, ProbeReport.Of(Ask(call, host))));
+    private static int Run(Invocation call) => Hosting.With(call, host =>
+    {
+        var (_, facts) = Ask(call, host, given: [.. call.All("--key"), .. call.Arguments.Skip(1)]);
+        return General.Print(call, ProbeReport.Of(facts));
+    });
 
-    /// <summary>Asks the host that the arguments name.</summary>
-    public static ProbeFacts Ask(Invocation call, Host host)
+    /// <summary>The name of a host, before anything is done with it.</summary>
+    /// <exception cref="UsageException">It cannot be one.</exception>
+    public static string Name(Invocation call)
+    {
+        var name = call.Arguments[0];
+        return name.Length is > 0 and < 256 && name[0] != '-' ? name : throw new UsageException($"\"{ByteText.Escape(name)}\" is no host");
+    }
+
+    /// <summary>The user's home, where ssh looks for its files.</summary>
+    public static string Home => Environment.GetEnvironmentVariable("HOME") is ['/', ..] home ? home : "/root";
+
+    /// <summary>Asks the host that the first argument names, and keeps the answer for <c>ssh audit</c>.</summary>
+    /// <param name="call">The command line.</param>
+    /// <param name="host">The client's machine.</param>
+    /// <param name="given">Files of public keys; empty: those that ssh would try.</param>
+    /// <param name="config">Another ssh_config.</param>
+    public static (SshTarget Target, ProbeFacts Facts) Ask(Invocation call, Host host, string[] given, string? config = null)
     {
         if (call.Has("--offline"))
         {
-            throw new UsageException("ssh probe opens a connection: --offline excludes it", "lotse ssh predict works from tables");
+            throw new UsageException($"{call.Command.Name} opens a connection: --offline excludes it", "lotse ssh predict works from tables");
         }
 
-        var name = call.Arguments[0];
-        if (name.StartsWith('-') || name.Length > 255)
-        {
-            throw new UsageException($"\"{ByteText.Escape(name)}\" is no host");
-        }
-
-        string[] files = call.Command.Name == "ssh probe" ? [.. call.All("--key"), .. call.Arguments.Skip(1)] : [];
+        var name = Name(call);
+        SshIdentity[] keys = [.. given.Select(f => new SshIdentity(f.EndsWith(".pub", StringComparison.Ordinal) ? f[..^4] : f, f, PublicKey.Parse(ByteText.Decode(Hosting.ReadInput(host, f)).Split('\n')[0]) ?? throw new NotKnownException($"{ByteText.Escape(f)} is not a public key", "a file that ends in .pub, as ssh-keygen writes it"), null))];
 
         // ssh -G knows what the name means in the configuration; who says everything himself spares it.
-        var spared = call.Has("--user") && call.Has("--port") && files.Length > 0 && System.Net.IPAddress.TryParse(name, out _);
-        var settings = spared ? null : SshSettings.Read(host, name, call["--config"]) is { Ok: true, Value: var read } ? read : null;
-        var port = call.Number("--port") ?? (int.TryParse(settings?["port"], NumberStyles.None, CultureInfo.InvariantCulture, out var configured) ? configured : 22);
-        var user = call["--user"] ?? settings?["user"] ?? "";
-        var target = settings?["hostname"] ?? name;
-        var keys = new List<(string, PublicKey)>();
-        foreach (var file in files)
+        var spared = call.Has("--user") && call.Has("--port") && keys.Length > 0 && System.Net.IPAddress.TryParse(name, out _);
+        var settings = spared ? null : SshSettings.Read(host, name, config) is { Ok: true, Value: var read } ? read : null;
+        return Ask(call, host, SshTarget.Of(host, name, Home, settings, call.Number("--port"), call["--user"], keys));
+    }
+
+    /// <summary>Asks, not more often than the server bears, and keeps the answer.</summary>
+    public static (SshTarget Target, ProbeFacts Facts) Ask(Invocation call, Host host, SshTarget target)
+    {
+        var file = host.IsThisMachine ? CachedProbe.File(Cache, $"{target.Address}:{target.Port}", target.User) : null;
+        var older = file is null ? null : CachedProbe.Read(host, file);
+        if (older?.Wait(host.Now) is { } wait && wait > TimeSpan.Zero)
         {
-            keys.Add((file, PublicKey.Parse(ByteText.Decode(Hosting.ReadInput(host, file)).Split('\n')[0]) ?? throw new NotKnownException($"{ByteText.Escape(file)} is not a public key", "a file that ends in .pub, as ssh-keygen writes it")));
+            call.Errors.Line($"lotse: {ByteText.Escape(target.Address)} was asked a moment ago and counts questions (PerSourcePenalties): waiting {Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture)} seconds");
+            call.Errors.Flush();
+            host.Wait(wait);
         }
 
-        if (files.Length == 0)
+        var asked = target.Ask(host, call.Number("--budget") ?? ServerProbe.DefaultBudget, TimeSpan.FromSeconds(double.Parse(call["--timeout"] ?? "10", CultureInfo.InvariantCulture)));
+        if (!asked.Ok)
         {
-            foreach (var identity in settings?.Identities ?? [])
+            throw new NotKnownException(asked.Error!.Message);
+        }
+
+        if (file is not null && asked.Value.Kex.Length > 0)
+        {
+            Keep(file, new CachedProbe(target.Name, host.Now, asked.Value).Over(older));
+        }
+
+        return (target, asked.Value);
+    }
+
+    /// <summary>The user's cache.</summary>
+    public static string Cache => Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is ['/', ..] set ? set.TrimEnd('/') : Home + "/.cache";
+
+    /// <summary>Writes the file anew beside the old one. A cache that cannot be written is none.</summary>
+    private static void Keep(string file, CachedProbe probe)
+    {
+        try
+        {
+            Directory.CreateDirectory(CachedProbe.Folder(Cache), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            var beside = $"{file}.{Environment.ProcessId}";
+            if (Linux.NewFile.Write(beside, probe.ToBytes()) is null)
             {
-                var path = identity.StartsWith("~/", StringComparison.Ordinal) ? (Environment.GetEnvironmentVariable("HOME") ?? "/root") + identity[1..] : identity;
-                if (host.ReadFile(path + ".pub", 1 << 16) is { Ok: true, Value: var bytes } && PublicKey.Parse(ByteText.Decode(bytes).Split('\n')[0]) is { } key)
-                {
-                    keys.Add((path + ".pub", key));
-                }
+                File.Move(beside, file, overwrite: true);
             }
         }
-
-        var patience = TimeSpan.FromSeconds(double.Parse(call["--timeout"] ?? "10", CultureInfo.InvariantCulture));
-        var asked = host.Ask($"ssh/probe {target} {port} {user} {string.Join(' ', keys.Select(k => k.Item2.Fingerprint))}", () => ProbeJson.Default.ProbeFacts,
-            () => new(ServerProbe.Ask(target, port, user, keys, call.Number("--budget") ?? ServerProbe.DefaultBudget, patience), null));
-        return asked.Ok ? asked.Value : throw new NotKnownException(asked.Error!.Message);
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The answer is on the screen all the same.
+        }
     }
 }

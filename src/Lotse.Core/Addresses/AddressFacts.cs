@@ -63,6 +63,9 @@ public sealed record AddressFacts
     /// <summary>Processes older than gai.conf, when it is not the built-in tables.</summary>
     public OlderProcess[] Older { get; init; } = [];
 
+    /// <summary>The file by which systemd-networkd sets up the interface towards the Internet; null: it does not.</summary>
+    public string? NetworkFile { get; init; }
+
     /// <summary>gai.conf as this host's glibc reads it.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public GaiConf Conf => field ??= Formats.AddressSelection.GaiConf.Parse(GaiConf, Library.Glibc);
@@ -71,6 +74,7 @@ public sealed record AddressFacts
     public static AddressFacts Read(Host host)
     {
         var network = host.Ask("addresses/network", static () => AddressJson.Default.HostNetwork, RouteNetlink.Read);
+        network = network.Error is { Kind: HostErrorKind.Unsupported } && NetworkByIp.Read(host) is { Ok: true } said ? said : network;
         var conf = host.ReadFile(GaiPath, 1 << 20);
         return new()
         {
@@ -90,6 +94,16 @@ public sealed record AddressFacts
 
     /// <summary>The same with sources for the Internet, by IPv6 and by IPv4.</summary>
     public AddressFacts WithInternet(Host host) => this with { Classes = Sources(host, [DestinationClass.Internet6, DestinationClass.Internet4]) };
+
+    /// <summary>The same with the file of systemd-networkd for the interface that holds an address.</summary>
+    public AddressFacts WithNetworkFile(Host host, IpAddress address)
+    {
+        // networkd writes down what it used for a link, by index: src/network/networkd-state-file.c.
+        var link = Network?.Interfaces.FirstOrDefault(i => i.Addresses.Any(a => a.Address == address));
+        return link is not null && host.ReadFile($"/run/systemd/netif/links/{link.Index}") is { Ok: true, Value: var state }
+            && ByteText.Decode(state).Split('\n').FirstOrDefault(l => l.StartsWith("NETWORK_FILE=/", StringComparison.Ordinal)) is { } line
+            ? this with { NetworkFile = line["NETWORK_FILE=".Length..] } : this;
+    }
 
     /// <summary>The source for an address that was read; null where it is unreachable or was not asked.</summary>
     public IpAddress? SourceOf(IpAddress address) => (Array.Find(Destinations, d => d.Address == address) ?? Array.Find(Classes, d => d.Address == address))?.Source;

@@ -97,12 +97,33 @@ public static class AddressPlan
             reasons.Add(Describe(i, ways, proofs, chosen));
         }
 
+        if (KernelLabel.Find(facts.Network!, facts.Conf, ways.Goal) is { } row)
+        {
+            reasons.Add(new($"alternative, --kernel: {row.Words}; the source becomes {Value.Address(row.Source)} instead of {Value.Address(row.Instead)}, also for programs that read no gai.conf", Verdict.Yes, "kernel net/ipv6/addrlabel.c"));
+        }
+
         var change = facts.GaiConf is null
             ? new CreateFile(AddressFacts.GaiPath, FileLines.Split(ByteText.Encode(solution.Text)).Lines, 0x1a4, 0, 0)
             : (Change)EditFile.Between(AddressFacts.GaiPath, ByteText.Encode(facts.GaiConf), ByteText.Encode(solution.Text));
         string[] proof = ["order", ways.Goal.First.ToString(), .. facts.Name is { } name ? ["name", name] : Array.Empty<string>(), .. ways.Goal.Others.Select(o => o.ToString())];
         var report = new Report($"{ways.Goal.Text}: {Lines(solution)}", [.. reasons], [], []) { Answer = answer };
         return new(report, ways.Goal.Text, [change], ways.Goal.First == DestinationClass.Internet6 && AddressFindings.Of(facts).Any(f => f.Id == "addr/ipv4-preferred") ? ["addr/ipv4-preferred"] : [], proof);
+    }
+
+    /// <summary>The decision where the kernel's choice of source is to be changed instead.</summary>
+    /// <returns>Null where no other source would give the order.</returns>
+    public static Decision? DecideKernel(AddressFacts facts, Ways ways)
+    {
+        if (ways.Against is not { } against || KernelLabel.Find(facts.Network!, facts.Conf, ways.Goal) is not { } row)
+        {
+            return null;
+        }
+
+        var order = new GlibcOrder(facts.Network!, facts.Conf);
+        var reason = new Reason($"the source for {Value.Address(ways.Goal.First)} becomes {Value.Address(row.Source)} instead of {Value.Address(row.Instead)}, for every program", Verdict.Yes, "kernel net/ipv6/addrlabel.c; RFC 6724 section 5 rule 6",
+            new Seen($"label {new SourceSelection(facts.Network!).Label(row.Source)} of {Value.Address(row.Source)}", "ip addrlabel, RTM_GETADDRLABEL"));
+        return new(new($"{ways.Goal.Text}: {row.Words}", [Pair(against, order), reason], [], []) { Answer = AddressJson.Part(Answer(ways, order, new HashSet<Solution>())) },
+            ways.Goal.Text, row.Changes(facts.NetworkFile), [], ["order", ways.Goal.First.ToString(), .. ways.Goal.Others.Select(o => o.ToString())]);
     }
 
     /// <summary>Whether an observed order is the wanted one.</summary>

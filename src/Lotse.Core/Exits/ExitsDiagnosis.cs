@@ -12,7 +12,9 @@ public static class ExitsDiagnosis
         var findings = ExitsFindings.Of(model);
         if (!facts.IsRouter)
         {
-            return facts.Far is null
+            return facts.Linux is { } linux
+                ? new($"a plain Linux router: {string.Join(", ", linux.Lans.Select(l => l.Device))} and the tunnel {linux.Tunnel.Device}", [], findings.Where(f => f.Id is "exits/forwarding-drops-ra-route").ToArray(), [new("how its packets leave", "only what a plan of lotse makes of such a router is foretold", "lotse exits plan --prove plans an exit and sends packets through its twin")])
+                : facts.Far is null
                 ? new("not a router: there is no /etc/config, and no tunnel of WireGuard", [], [], [new("how packets leave", facts.Network.Error?.Message ?? "there is no /etc/config/network", "lotse exits why --host root@ROUTER, or --root with a copy of its /etc")])
                 : new(findings.Length == 0 ? "the far end of a tunnel: nothing found" : (Text)$"the far end of a tunnel: {findings[0].Title}", [], findings, Undecided(facts)) { Answer = ExitsAnswer.Part([], []) };
         }

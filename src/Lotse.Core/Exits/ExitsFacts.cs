@@ -58,6 +58,9 @@ public sealed record ExitsFacts
     /// <summary>The other end of the tunnel, where it was asked or is what was read.</summary>
     public FarFacts? Far { get; init; }
 
+    /// <summary>A router with systemd-networkd and nftables instead.</summary>
+    public LinuxRouter? Linux { get; init; }
+
     /// <summary>Whether this is a router with /etc/config at all.</summary>
     public bool IsRouter => Network.Text is not null || Firewall.Text is not null;
 
@@ -77,7 +80,7 @@ public sealed record ExitsFacts
         };
         if (!facts.IsRouter)
         {
-            return facts with { Far = FarFacts.Read(host) };
+            return facts with { Far = FarFacts.Read(host), Linux = LinuxRouter.Read(host) };
         }
 
         var dropIns = DropInsOf(host);

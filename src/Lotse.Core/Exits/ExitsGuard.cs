@@ -16,7 +16,7 @@ public static class ExitsGuard
     {
         var model = RouterModel.Of(facts);
         ExitsDecision Impossible(Text why, params Unknown[] unknowns) => new(new(why, [], [], unknowns), "", [], [], null, true);
-        if (model.Network?.Tunnels.FirstOrDefault() is not { } tunnel)
+        if (model.Network is null || model.ExitTunnels.FirstOrDefault() is not { } tunnel)
         {
             return Impossible("not planned: there is no tunnel in /etc/config/network");
         }

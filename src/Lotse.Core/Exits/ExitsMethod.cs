@@ -22,6 +22,9 @@ public enum ExitsMethod
 
     /// <summary>One network delegated, the others translated into the same /64.</summary>
     Hybrid,
+
+    /// <summary>Stateless translation, checksum-neutral, without conntrack (RFC 6296): the kernel's SNPT and DNPT.</summary>
+    Stateless,
 }
 
 /// <summary>What is wanted of the exits.</summary>
@@ -40,8 +43,9 @@ internal static class MethodChoice
     /// <param name="goal">What is wanted.</param>
     /// <param name="outer">The outer prefix.</param>
     /// <param name="networks">How many inner networks there are.</param>
-    /// <param name="fw4">Whether the firewall is firewall4.</param>
-    public static (ExitsMethod Method, Reason[] Reasons) Choose(ExitsGoal goal, IpPrefix outer, int networks, bool fw4)
+    /// <param name="fw4">Whether the firewall is firewall4, or nftables at all.</param>
+    /// <param name="plain">Whether it is a plain Linux router.</param>
+    public static (ExitsMethod Method, Reason[] Reasons) Choose(ExitsGoal goal, IpPrefix outer, int networks, bool fw4, bool plain)
     {
         var room = outer.Length > 64 ? 0 : outer.Length <= 48 ? int.MaxValue : 1 << (64 - outer.Length);
         var best = outer.Length > 64 || goal.OnLink ? ExitsMethod.Nat6
@@ -56,6 +60,7 @@ internal static class MethodChoice
             [ExitsMethod.Npt6] = (outer.Length <= 64, outer.Length <= 64 ? "hosts keep their host bits outside: they can be told apart and followed; nothing is reachable from outside; two networks share the host numbers" : $"{outer} leaves no 64 bits for hosts"),
             [ExitsMethod.Range] = (outer.Length <= 64 && fw4, !fw4 ? "needs firewall4 (22.03 and later)" : outer.Length <= 64 ? "a host has another address for each destination, foretold by a hash without a secret; nothing is reachable from outside" : $"{outer} leaves no room for a range"),
             [ExitsMethod.Hybrid] = (outer.Length <= 64 && networks > 1, outer.Length > 64 ? $"{outer} leaves no 64 bits for a network" : networks > 1 ? $"one network has the /64 and may be reached from outside, the others are translated into it: they cannot" : "there is only one network"),
+            [ExitsMethod.Stateless] = (plain && outer.Length <= 64 && networks == 1, !plain ? "the kernel's SNPT and DNPT are in no image of OpenWrt, and nft has nothing like them" : outer.Length > 64 ? $"{outer} leaves no 64 bits for hosts" : networks > 1 ? "one outer /64 stands for one inner one" : "nothing is tracked, and hosts are reachable from outside: what is let in, each host decides"),
         };
         var method = goal.Method == ExitsMethod.Auto ? best : goal.Method;
         return (method, [.. fits.OrderBy(f => f.Key == method ? 0 : 1).Select(f => new Reason($"{Name(f.Key)}{(f.Key == method ? " (chosen)" : "")}: {f.Value.Why}", f.Value.Fits ? Verdict.Yes : Verdict.No, f.Key == method && goal.Method == ExitsMethod.Auto ? $"prefix length {outer.Length}, {networks} networks, inbound {goal.Inbound ?? "none"}, {(goal.Unlinkable ? "unlinkable" : "stable addresses")}" : null))]);

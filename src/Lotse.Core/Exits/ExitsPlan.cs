@@ -9,7 +9,11 @@ namespace Lotse.Exits;
 /// <param name="Vanish">Findings that go away.</param>
 /// <param name="After">The router as it will be, for the twin.</param>
 /// <param name="Impossible">Whether what was asked cannot be.</param>
-public sealed record ExitsDecision(Report Report, string Goal, Change[] Changes, string[] Vanish, ExitsFacts? After, bool Impossible = false);
+public sealed record ExitsDecision(Report Report, string Goal, Change[] Changes, string[] Vanish, ExitsFacts? After, bool Impossible = false)
+{
+    /// <summary>A plain Linux router as it will be, for its twin; null: it is no plain Linux router.</summary>
+    public LinuxDesign? Design { get; init; }
+}
 
 /// <summary>Plans the smallest change of a router's files that gives its networks an exit. Pure.</summary>
 public static class ExitsPlan
@@ -36,7 +40,7 @@ public static class ExitsPlan
             return Impossible("not planned: a file of /etc/config is missing", new Unknown("the router's configuration", "network, firewall and dhcp are needed", "lotse exits plan --host root@ROUTER, or --root with a copy of its /etc"));
         }
 
-        if (model.Network.Tunnels.FirstOrDefault() is not { Protocol: "wireguard" } tunnel || tunnel.Peers.Length == 0)
+        if (model.ExitTunnels.Concat(model.Network.Tunnels).FirstOrDefault(t => t.Protocol == "wireguard") is not { } tunnel || tunnel.Peers.Length == 0)
         {
             return Impossible("not planned: there is no WireGuard interface with a peer in /etc/config/network");
         }
@@ -53,7 +57,7 @@ public static class ExitsPlan
             return Impossible(lans.Length == 0 ? "not planned: there is no inner network" : (Text)$"not planned: there is no inner network {goal.Inbound}; there are {string.Join(", ", lans.Select(l => l.Name))}");
         }
 
-        var (method, reasons) = MethodChoice.Choose(goal, prefix, lans.Length, model.IsFw4);
+        var (method, reasons) = MethodChoice.Choose(goal, prefix, lans.Length, model.IsFw4, plain: false);
         if (reasons[0].Verdict == Verdict.No)
         {
             return new(new($"{MethodChoice.Name(method)} does not fit", reasons, [], []), "", [], [], null, true);

@@ -20,7 +20,7 @@ public static class ExitsProof
         var seen = Exits.Twin.Run(host, spec);
         if (!seen.Ok)
         {
-            return new("not proven: the twin could not run", [.. claims], [], [new("what packets do in the router's twin", seen.Error!.Message, "it needs unshare, ip and nft, and unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); as root it needs none")]);
+            return NoTwin(seen.Error!, [.. claims]);
         }
 
         claims.AddRange(Judge(model, spec, seen.Value));
@@ -30,7 +30,12 @@ public static class ExitsProof
     /// <summary>Whether a plan has worked: the files of a folder in the twin; a router by its own files, routes and rules.</summary>
     public static Report Applied(Host host, Plan plan)
     {
-        var facts = ExitsFacts.Read(host);
+        var facts = Settled(host);
+        if (facts is { IsRouter: false, Linux: { } linux })
+        {
+            return LinuxApplied(host, linux, plan);
+        }
+
         if (facts.Routes is null)
         {
             using var here = new Hosts.LocalHost();
@@ -53,19 +58,56 @@ public static class ExitsProof
             claims.AddRange(ExitsDiagnosis.Paths(model, PacketPath.SomeServer).Where(p => TwinPlan.Wanted(model).Contains(p.Lan)).Select(p => new Reason($"{p.Lan.Name} has a way out", p.Works, "lotse exits why", new Seen(p.Seen is { } seen ? $"seen as {seen}" : (Text)"no way", "the configuration"))));
         }
 
-        if (plan.Proof is ["probe", var target])
+        claims.AddRange(LiveProof.Of(host, model, Named(plan, "probe"), Named(plan, "here")));
+        return new(claims.Any(c => c.Verdict == Verdict.No) ? $"not proven: {claims.First(c => c.Verdict == Verdict.No).Text}" : "the router answers as planned", [.. claims], [], []);
+    }
+
+    /// <summary>Reads the router; while its services still start, again.</summary>
+    private static ExitsFacts Settled(Host host)
+    {
+        for (var tries = 0; ; tries++)
         {
-            var ping = ExitsFacts.Print(host, "ping", "-6", "-c", "3", "-W", "2", "-q", target);
-            claims.Add(new($"{target} answers the router by IPv6", ping is null ? Verdict.Unknown : Yes(ping.Text is not null), "ping", new Seen(ping?.Text is null ? $"{ping?.Error?.Message ?? "not run"}" : (Text)"answered", ping?.Command ?? "ping")));
+            var facts = ExitsFacts.Read(host);
+            var model = RouterModel.Of(facts);
+            var exits = model.Exits.Select(e => e.Device).ToHashSet();
+            if (tries == 8 || facts.Routes?.Text is not { } text || exits.Count == 0 || LiveRoutes.Parse(text).Any(r => r.IsDefault && exits.Contains(r.Device))
+                || host.Run(["sleep", "1"], TimeSpan.FromSeconds(5)) is not { Ok: true })
+            {
+                return facts;
+            }
+        }
+    }
+
+    /// <summary>The addresses behind a word of a plan's proof: <c>probe A here B</c>.</summary>
+    private static IpAddress[] Named(Plan plan, string word) =>
+        [.. plan.Proof.Zip(plan.Proof.Skip(1)).Where(p => p.First == word).Select(p => IpAddress.TryParse(p.Second, out var ip) ? ip : (IpAddress?)null).OfType<IpAddress>()];
+
+    /// <summary>A plain Linux router by its own rules, routes and packets; a folder of its files by its files.</summary>
+    private static Report LinuxApplied(Host host, LinuxRouter router, Plan plan)
+    {
+        var claims = new List<Reason> { new($"{LinuxPlan.Rules} is there", Yes(router.Written.Any(w => w.Path == LinuxPlan.Rules && w.Text is not null)), "nftables.conf includes it", new Seen(LinuxPlan.Rules, LinuxPlan.Rules)) };
+        if (ExitsFacts.Print(host, "nft", "list", "table", "ip6", "lotse_exits") is { } table)
+        {
+            claims.Add(new("the kernel has the table lotse_exits", Yes(table.Text is not null), "nft", new Seen(table.Text is null ? $"{table.Error!.Message}" : (Text)"listed", table.Command)));
+            var routes = ExitsFacts.Print(host, "ip", "-6", "route", "get", PacketPath.SomeServer.ToString());
+            claims.Add(new($"packets for the Internet leave by {router.Tunnel.Device}", Yes(routes?.Text?.Contains($" dev {router.Tunnel.Device} ", StringComparison.Ordinal) is true), "ip-route(8)", new Seen($"{new Value(routes?.Text?.Trim() ?? "no route", ValueKind.Plain)}", "ip -6 route get")));
+            claims.AddRange(LiveProof.Of(host, null, Named(plan, "probe"), Named(plan, "here")));
         }
 
         return new(claims.Any(c => c.Verdict == Verdict.No) ? $"not proven: {claims.First(c => c.Verdict == Verdict.No).Text}" : "the router answers as planned", [.. claims], [], []);
     }
 
-    private static Report Report(RouterModel model, List<Reason> claims, long milliseconds)
+    /// <summary>The report where the twin could not be built.</summary>
+    internal static Report NoTwin(HostError error, Reason[] claims) =>
+        new("not proven: the twin could not run", claims, [], [new("what packets do in the router's twin", error.Message, "it needs unshare, ip and nft, and unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); as root it needs none")]);
+
+    private static Report Report(RouterModel model, List<Reason> claims, long milliseconds) =>
+        Judged(claims, [.. ExitsFindings.Of(model).Where(f => f.Severity == Severity.Error)], milliseconds);
+
+    /// <summary>The report of claims that packets have been asked for.</summary>
+    internal static Report Judged(List<Reason> claims, Finding[] errors, long milliseconds)
     {
         var failed = claims.FirstOrDefault(c => c.Verdict == Verdict.No);
-        var errors = ExitsFindings.Of(model).Where(f => f.Severity == Severity.Error).ToArray();
         return new(
             failed is not null ? $"does not hold: {failed.Text}"
             : errors.Length > 0 ? $"packets get through the twin of the router, but {errors[0].Title}"
@@ -91,12 +133,23 @@ public static class ExitsProof
         var own = model.Exits.FirstOrDefault();
         if (own is not null && own.V6.Any(a => a.Class.Length == 0) && sight.Sources.Any(s => s.Tcp is not null))
         {
-            var addresses = own.V6.Select(a => a.Prefix.Address.ToString()).ToArray();
+            var addresses = model.Network!.Interfaces.SelectMany(i => i.V6).Select(a => a.Prefix.Address.ToString()).ToArray();
             yield return new("the router's own connections leave with its own address", Yes(sight.Router is not null && addresses.Contains(sight.Router)), "a rule without a source takes them too", new Seen(sight.Router ?? "no connection", "the server"));
         }
 
-        yield return new($"a packet to an address that nobody has ({spec.Unused}) does not come back to the far end", Yes(sight.Looped == 0), "RFC 7084 WPD-5", new Seen($"{sight.Looped} packets came back", "the far end"));
+        yield return NoLoop(spec, sight);
     }
+
+    internal static Reason NoLoop(TwinSpec spec, TwinSight sight) =>
+        new($"a packet to an address that nobody has ({spec.Unused}) does not come back to the far end", Yes(sight.Looped == 0), "RFC 7084 WPD-5", new Seen($"{sight.Looped} packets came back", "the far end"));
+
+    /// <summary>What any way out has to give beside an answer.</summary>
+    internal static IEnumerable<Reason> Ways(string network, TwinSeen one) =>
+    [
+        new($"a large upload of {network} gets through a link of 1280 bytes behind the far end", Yes(one.Uploaded >= Exits.Twin.UploadBytes), "RFC 8201: \"packet too big\" finds its way back", new Seen($"{one.Uploaded} of {Exits.Twin.UploadBytes} bytes", "the server")),
+        new($"traceroute from {network} shows the far end", Yes(one.SecondHop is not null), "RFC 4443 section 3.3", new Seen(one.SecondHop ?? "nobody answered", "hop limit 2")),
+        new($"{network} still works after both sides forgot their neighbours", Yes(one.AfterFlush), "RFC 4861", new Seen(one.AfterFlush ? "yes" : "no answer", "ip neigh flush")),
+    ];
 
     private static IEnumerable<Reason> OfNetwork(RouterModel model, NetworkInterface lan, TwinNetwork network, TwinSeen[] seen)
     {
@@ -119,9 +172,11 @@ public static class ExitsProof
 
         if (seen[0] is { Tcp: not null } first)
         {
-            yield return new($"a large upload of {lan.Name} gets through a link of 1280 bytes behind the far end", Yes(first.Uploaded >= Exits.Twin.UploadBytes), "RFC 8201: \"packet too big\" finds its way back", new Seen($"{first.Uploaded} of {Exits.Twin.UploadBytes} bytes", "the server"));
-            yield return new($"traceroute from {lan.Name} shows the far end", Yes(first.SecondHop is not null), "RFC 4443 section 3.3", new Seen(first.SecondHop ?? "nobody answered", "hop limit 2"));
-            yield return new($"{lan.Name} still works after both sides forgot their neighbours", Yes(first.AfterFlush), "RFC 4861", new Seen(first.AfterFlush ? "yes" : "no answer", "ip neigh flush"));
+            foreach (var claim in Ways(lan.Name, first))
+            {
+                yield return claim;
+            }
+
             yield return Unsolicited(model, lan, first);
             foreach (var merged in Merged(model, lan, seen))
             {
@@ -151,7 +206,9 @@ public static class ExitsProof
     {
         var route = model.RouteFor(IpAddress.Parse(seen[0].Source));
         var rule = route is null ? null : model.Translates(new(lan.Device, route.Interface.Device, IpAddress.Parse(seen[0].Source), PacketPath.SomeServer, "tcp"));
-        var meant = rule?.Verb is not Verb.Masquerade || model.FirewallPackage!.OfType("zone").Any(z => FirewallOptions.Bool(z.Text("masq6_privacy")) is true) || model.SourceTranslations.Any(r => r.Verb == Verb.SnatPrefix || (r.To is not null && r.To.Low != r.To.High));
+        // One address for all is what such a rule says, unless a prefix was written that became one.
+        var one = rule is { Verb: Verb.SnatAddress } && rule.To!.Low == rule.To.High && !model.FirewallPackage!.OfType("nat").Any(n => n.Text("snat_ip") is { } to && IpPrefix.TryParse(to, out var p) && p.Length < p.Address.Size);
+        var meant = (rule?.Verb is not Verb.Masquerade && !one) || model.FirewallPackage!.OfType("zone").Any(z => FirewallOptions.Bool(z.Text("masq6_privacy")) is true) || model.SourceTranslations.Any(r => r.Verb == Verb.SnatPrefix || (r.To is not null && r.To.Low != r.To.High));
         if (meant && seen.Length > 1 && seen[1].Tcp is not null)
         {
             yield return new($"two hosts of {lan.Name} are two addresses outside", Yes(seen[0].Tcp != seen[1].Tcp), "the method's promise", new Seen($"{seen[0].Tcp} and {seen[1].Tcp}", "the server"));

@@ -34,6 +34,12 @@ public sealed partial record FarFacts(bool? Forwarding, string ForwardingWhere, 
                 var path = $"{folder}/{name}";
                 if (host.ReadFile(path, 1 << 20) is { Ok: true } read)
                 {
+                    if (ending == "interfaces")
+                    {
+                        Interfaces(path, ByteText.Decode(read.Value), addresses);
+                        continue;
+                    }
+
                     Ini(path, ending == ".conf" ? name[..^5] : "", ByteText.Decode(read.Value), peers, addresses);
                 }
             }
@@ -56,39 +62,37 @@ public sealed partial record FarFacts(bool? Forwarding, string ForwardingWhere, 
 
     private static void Ini(string path, string device, string text, List<FarPeer> peers, List<FarAddress> addresses)
     {
-        var section = "";
-        var number = 0;
-        foreach (var raw in text.Split('\n'))
+        foreach (var line in IniLine.Read(text))
         {
-            number++;
-            var line = raw.Split('#')[0].Trim();
-            var where = $"{path}:{number}";
-            if (line.StartsWith('['))
+            var where = $"{path}:{line.Number}";
+            if (line.Is("Name", "Match", "NetDev"))
             {
-                section = line;
+                device = line.Value;
             }
-            else if (line.StartsWith("iface ", StringComparison.Ordinal) && line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var iface, ..])
+            else if (line.Is("AllowedIPs", "Peer", "WireGuardPeer"))
+            {
+                peers.Add(new(device, line.Words, where));
+            }
+            else if (line.Key == "Address")
+            {
+                addresses.AddRange(line.Words.Where(a => IpPrefix.TryParse(a, out var p) && p.Address.IsV6).Select(a => new FarAddress(device, a, where)));
+            }
+        }
+    }
+
+    /// <summary>interfaces(5): words, not keys.</summary>
+    private static void Interfaces(string path, string text, List<FarAddress> addresses)
+    {
+        var device = "";
+        foreach (var (words, number) in text.Split('\n').Select((l, i) => (l.Split('#')[0].Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries), i + 1)))
+        {
+            if (words is ["iface", var iface, ..])
             {
                 device = iface;
             }
-            else if (line.StartsWith("address ", StringComparison.Ordinal) && IpPrefix.TryParse(line[8..].Trim(), out var written) && written.Address.IsV6)
+            else if (words is ["address", var address, ..] && IpPrefix.TryParse(address, out var written) && written.Address.IsV6)
             {
-                addresses.Add(new(device, written.ToString(), where));
-            }
-            else if (line.Split('=', 2) is [var key, var value])
-            {
-                switch (key.Trim(), section)
-                {
-                    case ("Name", "[Match]" or "[NetDev]"):
-                        device = value.Trim();
-                        break;
-                    case ("AllowedIPs", "[Peer]" or "[WireGuardPeer]"):
-                        peers.Add(new(device, value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries), where));
-                        break;
-                    case ("Address", _):
-                        addresses.AddRange(value.Split(',', StringSplitOptions.TrimEntries).Where(a => IpPrefix.TryParse(a, out var p) && p.Address.IsV6).Select(a => new FarAddress(device, a, where)));
-                        break;
-                }
+                addresses.Add(new(device, written.ToString(), $"{path}:{number}"));
             }
         }
     }

@@ -52,10 +52,9 @@ public static class FarPlan
 
         foreach (var address in far.Addresses.Where(a => !tunnels.Contains(a.Device)))
         {
-            if (outer is { } lent && IpPrefix.TryParse(address.Prefix, out var onLink) && onLink.Address.IsV6 && !onLink.Address.IsLinkLocal && onLink.Length < 128 && onLink.Overlaps(lent) && files(Daemon) is null)
+            if (outer is { } lent && IpPrefix.TryParse(address.Prefix, out var onLink) && onLink.Address.IsV6 && !onLink.Address.IsLinkLocal && onLink.Length < 128 && onLink.Overlaps(lent) && files(Daemon)?.Contains($"rule {lent} ", StringComparison.Ordinal) is not true)
             {
-                changes.Add(new CreateFile(Daemon, ["# by lotse exits plan: answers for addresses behind the tunnel", $"proxy {address.Device} {{", $"  rule {lent} {{", $"    iface {far.Peers[0].Interface}", "  }", "}"], 0x1a4, 0, 0));
-                changes.Add(new ByHand("install ndppd and start it: apt-get install ndppd"));
+                changes.AddRange(Answering(far, files, address.Device, lent));
                 reasons.Add(new($"ndppd answers for {lent} on {address.Device}", Verdict.Yes, "RFC 4861 section 7.2: the prefix is on the link, so the provider's router asks for each address", new Seen($"{onLink}", address.Where)));
                 break;
             }
@@ -63,6 +62,32 @@ public static class FarPlan
 
         var vanish = changes.Count == 0 ? [] : FindingsOfLiveState.FarEnd(far, RouterModel.Of(Nothing(far))).Select(f => f.Id).Distinct().ToArray();
         return new(new(changes.Count == 0 ? "nothing to do at the far end" : (Text)$"the far end passes {outer?.ToString() ?? "IPv6"} on", [.. reasons], [], []), "the far end of the tunnel passes IPv6 on", [.. changes], vanish, null);
+    }
+
+    /// <summary>ndppd.conf(5) and the daemon. Behind a tunnel nobody answers to solicitations, so it must not ask there: static.</summary>
+    private static IEnumerable<Change> Answering(FarFacts far, Func<string, string?> files, string device, IpPrefix lent)
+    {
+        string[] lines = ["# by lotse exits plan: answers for addresses behind the tunnel", $"proxy {device} {{", $"  rule {lent} {{", "    static", "  }", "}"];
+        var old = files(Daemon);
+        yield return old is null ? new CreateFile(Daemon, lines, 0x1a4, 0, 0) : EditFile.Between(Daemon, ByteText.Encode(old), ByteText.Encode($"{old.TrimEnd('\n')}\n\n{string.Join('\n', lines)}\n"));
+        if (far.Routes is null)
+        {
+            yield break;
+        }
+
+        if (files("/lib/systemd/system/ndppd.service") is not null)
+        {
+            yield return old is null ? new RunProgram(["systemctl", "enable", "--now", "ndppd.service"], ["systemctl", "disable", "--now", "ndppd.service"], 60) : new TellUnit("ndppd.service", UnitAction.Restart);
+        }
+        else if (files("/etc/debian_version") is not null)
+        {
+            // Debian starts it when it is installed; its configuration is there by then.
+            yield return new RunProgram(["apt-get", "install", "-y", "--no-install-recommends", "ndppd"], ["apt-get", "remove", "-y", "ndppd"], 300);
+        }
+        else
+        {
+            yield return new ByHand("install ndppd and start it");
+        }
     }
 
     private static ExitsFacts Nothing(FarFacts far)

@@ -35,15 +35,21 @@ internal static class FindingsInFiles
 
     private static IEnumerable<Finding> OldSections(RouterModel model)
     {
-        var old = model.FirewallPackage!.OfType("npt6").ToArray();
+        var old = model.FirewallPackage!.OfType("npt6").Concat(model.FirewallPackage.OfType("include").Where(i => IsOldScript(model, i))).ToArray();
         if (model.IsFw4 && old.Length > 0)
         {
             yield return ExitsFindings.Make("exits/npt6-sections-fw3", Severity.Error, Certainty.Proven, "npt6",
-                $"{old.Length} npt6 section{(old.Length == 1 ? "" : "s")} of the old script translate nothing", "fw4 has no such section, and the script that read them wrote iptables rules, which fw4 does not load", "firewall4 fw4.uc, load: only its own section types are read",
-                [.. old.Select(s => new Seen($"config npt6, src_interface {s.Text("src_interface") ?? "-"}, dest_interface {s.Text("dest_interface") ?? "-"}", model.FirewallPackage.Where(s)))],
+                $"{old.Length} section{(old.Length == 1 ? "" : "s")} of the old npt6 script translate nothing", "fw4 has no such section, and the script that read them wrote iptables rules, which fw4 does not load", "firewall4 fw4.uc, load: only its own section types are read",
+                [.. old.Select(s => new Seen(s.Type == "include" ? (Text)$"config include, path {Value.Path(s.Text("path")!)}" : $"config npt6, src_interface {s.Text("src_interface") ?? "-"}, dest_interface {s.Text("dest_interface") ?? "-"}", model.FirewallPackage.Where(s)))],
                 new Remedy("translate them into a rule that fw4 loads", "lotse", "exits", "plan", "--method", "npt6"));
         }
     }
+
+    /// <summary>An include of the old script, by its name or by what it does.</summary>
+    private static bool IsOldScript(RouterModel model, UciSection include) =>
+        FirewallOptions.Bool(include.Text("enabled")) is not false && include.Text("path") is { } path && !path.EndsWith(".nft", StringComparison.Ordinal)
+        && include.Text("type") is null or "script"
+        && (path.EndsWith("firewall.npt6", StringComparison.Ordinal) || (model.Facts.IncludedText(include.Text("path")!) is { } text && text.Contains("ip6tables", StringComparison.Ordinal) && text.Contains("NETMAP", StringComparison.Ordinal)));
 
     private static IEnumerable<Finding> Typos(RouterModel model)
     {

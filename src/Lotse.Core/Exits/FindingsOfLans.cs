@@ -18,7 +18,8 @@ internal static class FindingsOfLans
         foreach (var lan in model.Network!.Lans.Where(l => l.V6.Any()))
         {
             var told = model.AnnouncementOn(lan);
-            var ulaOnly = lan.V6.All(a => a.Prefix.Address.IsUniqueLocal);
+            // What keeps a public prefix off the network is told by the findings about prefixes.
+            var ulaOnly = lan.V6.All(a => a.Prefix.Address.IsUniqueLocal) && !Without(model, lan.Name) && !Excluded(model, lan.Name);
             var first = lan.V6.First();
             if (told.Sends && told.RaDefault == 0 && ulaOnly)
             {
@@ -36,7 +37,7 @@ internal static class FindingsOfLans
                     new Remedy("take it away and give the network a prefix outside fc00::/7", "lotse", "exits", "plan"));
             }
 
-            var hosts = lan.V6.Where(a => a.Prefix.Length == 64).ToArray();
+            var hosts = lan.V6.Where(a => a.Prefix.Length <= 64).ToArray();
             if (told.Announced && hosts.Length > 0 && hosts.All(a => RouterModel.IPv4First(a.Prefix.Address)))
             {
                 yield return ExitsFindings.Make("exits/ula-only-prefers-ipv4", Severity.Warning, Certainty.Proven, lan.Name,
@@ -49,7 +50,7 @@ internal static class FindingsOfLans
 
     private static IEnumerable<Finding> Prefixes(RouterModel model)
     {
-        foreach (var group in model.Network!.Unassigned.Where(u => u.Prefix.Interface != "local").GroupBy(u => u.Prefix))
+        foreach (var group in model.Network!.Unassigned.Where(u => u.Prefix.Interface != "local" && u.Prefix.Known).GroupBy(u => u.Prefix))
         {
             var without = group.Where(u => !IsTranslated(model, u.Interface)).Select(u => u.Interface).ToArray();
             var wanting = model.Network.Wishes.Where(w => w.Classes.Length == 0 || w.Classes.Contains(group.Key.Interface)).ToArray();
@@ -62,11 +63,11 @@ internal static class FindingsOfLans
             }
         }
 
-        foreach (var wish in model.Network.Wishes.Where(w => w.Classes.Length > 0))
+        var public6 = Public(model);
+        foreach (var wish in model.Network.Wishes.Where(w => Excluded(model, w.Name)))
         {
             var lan = model.Network[wish.Name]!;
-            var public6 = model.Network.Brought.Where(b => model.Exits.Any(e => e.Name == b.Interface || e.Device == model.Network[b.Interface]?.Device)).ToArray();
-            if (public6.Length > 0 && !public6.Any(b => wish.Classes.Contains(b.Interface)) && !lan.V6.Any(a => a.Class.Length == 0 && !a.Prefix.Address.IsUniqueLocal) && !IsTranslated(model, wish.Name))
+            if (!IsTranslated(model, wish.Name))
             {
                 yield return ExitsFindings.Make("exits/ip6class-excludes", Severity.Error, Certainty.Proven, wish.Name,
                     $"ip6class keeps the prefix {public6[0].Prefix} of {public6[0].Interface} off {wish.Name}", "only prefixes of the named interfaces are divided to it, and nothing translates what it has instead", "netifd interface-ip.c: the class of a prefix is the interface that brought it",
@@ -78,11 +79,12 @@ internal static class FindingsOfLans
 
     private static IEnumerable<Finding> Hints(RouterModel model)
     {
-        foreach (var group in model.Network!.Wishes.Where(w => w.Hint >= 0).GroupBy(w => (w.Hint, w.Length)).Where(g => g.Count() > 1))
+        var hinted = model.Network!.Wishes.Where(w => w.Hint >= 0 && w.Length is >= 48 and <= 64).ToArray();
+        foreach (var group in hinted.Select((w, i) => hinted[i..].Where(o => Meet(w, o)).ToArray()).Where(g => g.Length > 1))
         {
             var names = group.Select(w => w.Name).ToArray();
             yield return ExitsFindings.Make("exits/same-ip6hint", Severity.Warning, Certainty.Proven, string.Join(", ", names),
-                $"{string.Join(" and ", names)} want the same part {group.Key.Hint:x} of the prefix", "the first by name gets it, the other another part: addresses that were meant to be fixed are not", "netifd interface-ip.c: \"Failed to assign requested subprefix\"",
+                $"{string.Join(" and ", names)} want the same part {group[0].Hint:x} of the prefix", "the first by name gets it, the other another part: addresses that were meant to be fixed are not", "netifd interface-ip.c: \"Failed to assign requested subprefix\"",
                 [.. group.Select(w => new Seen($"ip6hint {w.Hint:x}", model.NetworkPackage!.Where(model.Network[w.Name]!.Section, "ip6hint")))],
                 new Remedy("give each network its own ip6hint"));
         }
@@ -107,11 +109,11 @@ internal static class FindingsOfLans
                 var packet = new Packet(lan.Device, route.Interface.Device, source, PacketPath.SomeServer, "tcp");
                 var rule = model.Translates(packet);
                 var seen = rule is { Verb: Verb.Masquerade } ? null : RouterModel.Seen(rule, packet, route.Interface);
-                var own = route.Interface.V6.Where(a => a.Class.Length == 0).FirstOrDefault(a => a.Prefix.Address == seen);
+                var own = route.Interface.V6.Where(a => a.Class.Length == 0).FirstOrDefault(a => a.Prefix.Address == seen) ?? lan.V6.FirstOrDefault(a => a.Prefix.Address == source);
                 if (own is not null)
                 {
                     yield return ExitsFindings.Make("exits/host-id-collides", Severity.Warning, Certainty.Proven, host.Text("name") ?? host.Reference,
-                        $"the host {new Value(host.Text("name") ?? host.Reference, ValueKind.Host)} leaves {lan.Name} as {own.Prefix.Address}, which is the tunnel's own address", "both share one outer address: what comes for it unasked goes to the router, never to the host", rule is null ? "netifd: the same address in the prefix" : "nf_nat_core.c: the host bits are kept",
+                        $"the host {new Value(host.Text("name") ?? host.Reference, ValueKind.Host)} leaves {lan.Name} as {own.Prefix.Address}, which is the router's own address", "both share one address: what comes for it unasked goes to the router, never to the host", rule is null ? "netifd: the same address in the prefix" : "nf_nat_core.c: the host bits are kept",
                         [new Seen($"hostid {host.Text("hostid")}", model.DhcpPackage!.Where(host, "hostid")), new Seen($"{own.Prefix}", own.Where)],
                         new Remedy("give the host another hostid"));
                     break;
@@ -119,6 +121,27 @@ internal static class FindingsOfLans
             }
         }
     }
+
+    /// <summary>Whether two wishes are for the same part of the same prefix.</summary>
+    private static bool Meet(PrefixWish one, PrefixWish other)
+    {
+        static (long First, long Last) Part(PrefixWish wish) => (wish.Hint & -(1L << (64 - wish.Length)), wish.Hint | ((1L << (64 - wish.Length)) - 1));
+        var (a, b) = (Part(one), Part(other));
+        return a.First <= b.Last && b.First <= a.Last && (one.Classes.Length == 0 || other.Classes.Length == 0 || one.Classes.Intersect(other.Classes).Any());
+    }
+
+    /// <summary>The prefixes that exits bring.</summary>
+    private static BroughtPrefix[] Public(RouterModel model) =>
+        [.. model.Network!.Brought.Where(b => model.Exits.Any(e => e.Name == b.Interface || e.Device == model.Network[b.Interface]?.Device))];
+
+    /// <summary>Whether a prefix was too small for a network.</summary>
+    private static bool Without(RouterModel model, string name) =>
+        model.Network!.Unassigned.Any(u => u.Interface == name && u.Prefix is { Interface: not "local", Known: true });
+
+    /// <summary>Whether ip6class keeps every public prefix off a network.</summary>
+    private static bool Excluded(RouterModel model, string name) =>
+        Public(model) is { Length: > 0 } all && model.Network!.Wishes.FirstOrDefault(w => w.Name == name) is { Classes.Length: > 0 } wish
+        && !all.Any(b => wish.Classes.Contains(b.Interface)) && !model.Network[name]!.V6.Any(a => a.Class.Length == 0 && !a.Prefix.Address.IsUniqueLocal);
 
     /// <summary>Whether what a network has is translated on its way out.</summary>
     private static bool IsTranslated(RouterModel model, string name) =>

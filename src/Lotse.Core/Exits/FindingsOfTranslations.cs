@@ -36,9 +36,7 @@ internal static class FindingsOfTranslations
             }
 
             var addresses = AddressOptions.Any(o => section[o] is not null);
-            if (family is null && !addresses && model.Firewall!.Zones.FirstOrDefault(z => z.Name == section.Text("src")) is { Family: 0 } zone
-                && model.Exits.FirstOrDefault(e => model.Firewall.ZoneOfDevice(e.Device) == zone) is { } exit
-                && (zone.Masq || zone.Networks.All(n => model.Network![n] is not { } i || i.Device == exit.Device)))
+            if (family is null && !addresses && FirewallOptions.Target(section.Text("target")) != "accept" && MeansIpv6(model, section) is { } zone)
             {
                 yield return ExitsFindings.Make("exits/nat-without-family", Severity.Error, Certainty.Proven, name,
                     $"the nat section {new Value(name, ValueKind.Plain)} is for IPv4 only", zone.Masq ? (Text)$"without family and addresses fw4 takes IPv4, which zone {zone.Name} masquerades already: nothing happens to IPv6" : "without family and addresses fw4 takes IPv4; nothing happens to IPv6", "firewall4 fw4.uc, parse_nat: \"default to IPv4 only for backwards compatibility\"",
@@ -46,6 +44,21 @@ internal static class FindingsOfTranslations
                     new Remedy("add option family 'ipv6'"));
             }
         }
+    }
+
+    /// <summary>The zone that a nat section without family is about, where it does nothing for IPv4 that is not done already.</summary>
+    private static FirewallZone? MeansIpv6(RouterModel model, UciSection section)
+    {
+        foreach (var exit in model.Exits.Where(e => section.Text("device") is null || section.Text("device") == e.Device))
+        {
+            if (model.Firewall!.ZoneOfDevice(exit.Device) is { Family: 0 } zone && (section.Text("src") is null or "*" ? section["device"] is not null : section.Text("src") == zone.Name)
+                && (zone.Masq || section["device"] is not null || zone.Networks.All(n => model.Network![n] is not { } i || i.Device == exit.Device)))
+            {
+                return zone;
+            }
+        }
+
+        return null;
     }
 
     private static IEnumerable<Finding> Shadowed(RouterModel model)

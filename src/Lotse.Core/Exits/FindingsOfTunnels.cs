@@ -20,7 +20,7 @@ internal static class FindingsOfTunnels
             yield return finding;
         }
 
-        if (model.Network.Defaults.Count == 0 && model.Network.Tunnels.FirstOrDefault() is { } first && first.Peers.Any(p => p.TakesInternet))
+        if (model.Network.Defaults.Count == 0 && model.ExitTunnels.FirstOrDefault() is { } first && first.Peers.Any(p => p.TakesInternet))
         {
             yield return ExitsFindings.Make("exits/no-default-route", Severity.Error, Certainty.Proven, first.Name,
                 $"no default route of IPv6 leads into {first.Name}", "netifd makes routes of allowed_ips only where route_allowed_ips is 1, and there is no route6 to ::/0", "OpenWrt wireguard.sh",
@@ -46,7 +46,7 @@ internal static class FindingsOfTunnels
         }
 
         var internet = tunnel.Peers.Any(p => p.TakesInternet);
-        if (!internet && tunnel.Peers.Length > 0 && IsExit(model, tunnel))
+        if (!internet && tunnel.Peers.Length > 0 && model.ExitTunnels.Contains(tunnel))
         {
             yield return ExitsFindings.Make("exits/peer-without-default", Severity.Error, Certainty.Proven, tunnel.Name,
                 $"no peer of {tunnel.Name} may take packets for the Internet: allowed_ips lacks ::/0", "a packet goes to the peer whose allowed IPs hold its destination; for all others WireGuard drops it", "wireguard allowedips.c",
@@ -88,14 +88,6 @@ internal static class FindingsOfTunnels
         }
     }
 
-    /// <summary>Whether a tunnel is meant to lead to the Internet: it is the only one, or something is delegated or translated into it.</summary>
-    private static bool IsExit(RouterModel model, NetworkInterface tunnel)
-    {
-        var others = model.Network!.Tunnels.Where(t => t != tunnel).Concat(model.Network.Dynamic).ToArray();
-        return others.Length == 0 || model.Network.Brought.Any(b => model.Network[b.Interface]?.Device == tunnel.Device)
-            || model.SourceTranslations.Any(r => r.Out.Contains(tunnel.Device));
-    }
-
     private static IEnumerable<Finding> SourceFilter(RouterModel model)
     {
         foreach (var route in model.Network!.Defaults.Where(d => d.OnlyOwn && d.Interface.Protocol == "dhcpv6"))
@@ -103,7 +95,9 @@ internal static class FindingsOfTunnels
             var zone = model.Firewall?.ZoneOfDevice(route.Interface.Device);
             var translated = zone is { Masq6: true } || model.SourceTranslations.Any(r => r.Out.Contains(route.Interface.Device) || (zone is not null && model.Firewall![$"srcnat_{zone.Name}"]?.Rules.Contains(r) is true));
             var other = model.Network.Defaults.Any(d => !d.OnlyOwn);
-            var foreign = model.Network.Lans.SelectMany(l => l.V6).Select(a => a.Prefix.Network).Where(p => !model.Network.Brought.Any(b => b.Interface == route.Interface.Name && b.Prefix.Contains(p))).Distinct().ToArray();
+
+            // A unique local prefix beside the one that is given is for the house, unless somebody meant to translate it.
+            var foreign = model.Network.Lans.SelectMany(l => l.V6.Where(a => a.Class is "" or "local" && (translated || !a.Prefix.Address.IsUniqueLocal || l.V6.All(o => o.Prefix.Address.IsUniqueLocal)))).Select(a => a.Prefix.Network).Distinct().ToArray();
             if (foreign.Length > 0)
             {
                 yield return ExitsFindings.Make("exits/wan6-sourcefilter", !other ? Severity.Error : translated ? Severity.Warning : Severity.Info, Certainty.Proven, route.Interface.Name,

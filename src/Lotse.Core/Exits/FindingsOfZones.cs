@@ -13,8 +13,8 @@ internal static class FindingsOfZones
         var dropped = model.Firewall!.Dropped.Where(d => d.Section.Type == "zone").SelectMany(d => d.Section.Words("network").Select(w => w.Text)).ToHashSet();
         foreach (var exit in model.Network!.Tunnels)
         {
-            var names = model.Network.Interfaces.Where(i => i.Device == exit.Device).Select(i => i.Name).ToArray();
-            var zones = model.Firewall.Zones.Where(z => z.Networks.Any(names.Contains) || z.Matches.Any(m => m.Devices.Contains(exit.Device))).ToArray();
+            var names = NamesOf(model, exit);
+            var zones = ZonesOf(model, exit);
             if (zones.Length == 0 && model.Firewall.ZoneOfDevice(exit.Device) is null && !names.Any(dropped.Contains))
             {
                 var near = model.Firewall.Zones.SelectMany(z => z.Section.Words("network").Select(w => (Zone: z, Word: w))).FirstOrDefault(w => w.Word.Text.Equals(exit.Name, StringComparison.OrdinalIgnoreCase));
@@ -31,6 +31,14 @@ internal static class FindingsOfZones
                     new Remedy("leave it in one zone"));
             }
         }
+    }
+
+    private static string[] NamesOf(RouterModel model, NetworkInterface exit) => [.. model.Network!.Interfaces.Where(i => i.Device == exit.Device).Select(i => i.Name)];
+
+    private static FirewallZone[] ZonesOf(RouterModel model, NetworkInterface exit)
+    {
+        var names = NamesOf(model, exit);
+        return [.. model.Firewall!.Zones.Where(z => z.Networks.Any(names.Contains) || z.Matches.Any(m => m.Devices.Contains(exit.Device)))];
     }
 
     private static IEnumerable<Finding> Guests(RouterModel model)
@@ -57,7 +65,7 @@ internal static class FindingsOfZones
 
     private static IEnumerable<Finding> Loops(RouterModel model)
     {
-        foreach (var exit in model.Exits)
+        foreach (var exit in model.Exits.Where(e => ZonesOf(model, e).Length < 2))
         {
             var outside = model.OuterPrefixes.Select(p => p.At(0xdead_beef)).FirstOrDefault();
             if (model.Firewall!.ZoneOfDevice(exit.Device) is not { } zone || outside == default)

@@ -110,12 +110,16 @@ internal sealed partial class FirewallBuild
             if (zone.Needs.Contains(verdict))
             {
                 var chain = made.Add($"{verdict}_to_{zone.Name}");
-                if (verdict == "accept" && !dropInvalid && (zone.Masq || zone.Masq6) && FirewallOptions.Bool(zone.Section.Text("masq_allow_invalid")) is not true)
+                var strict = verdict == "accept" && !dropInvalid && (zone.Masq || zone.Masq6) && FirewallOptions.Bool(zone.Section.Text("masq_allow_invalid")) is not true;
+                foreach (var rule in Verdict(zone, verdict, true, origin))
                 {
-                    chain.Rules.AddRange(Matching(zone, true).Select(r => r with { Family = zone.Masq == zone.Masq6 ? r.Family : zone.Masq ? 4 : 6, Also = "ct state invalid", Conditional = true, Verb = Verb.Other, Target = "drop", Origin = origin }));
-                }
+                    if (strict)
+                    {
+                        chain.Rules.Add(rule with { Family = zone.Masq == zone.Masq6 ? (rule.Destination.Length + rule.DestinationNot.Length > 0 ? rule.Family : 0) : zone.Masq ? 4 : 6, Also = "ct state invalid", Conditional = true, Verb = Verb.Other, Target = "drop", Origin = origin });
+                    }
 
-                chain.Rules.AddRange(Verdict(zone, verdict, true, origin));
+                    chain.Rules.Add(rule);
+                }
             }
         }
     }

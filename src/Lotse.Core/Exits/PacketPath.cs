@@ -79,7 +79,7 @@ internal sealed record PacketPath(NetworkInterface Lan, IpAddress? Source, IpAdd
         hops.Add(new(
             told.Announced ? $"hosts of {lan.Name} are told that this router leads to the Internet" : $"hosts of {lan.Name} have a default router",
             told.Announced ? Verdict.Yes : Verdict.No,
-            told.Sends ? "odhcpd router.c: a lifetime above 0 needs a default route and a prefix outside fc00::/7, or ra_default" : "odhcpd sends announcements with ra server only",
+            told.Sends || told.Announced ? "odhcpd router.c: a lifetime above 0 needs a default route and a prefix outside fc00::/7, or ra_default" : "odhcpd sends announcements with ra server only",
             new Seen($"ra_default {told.RaDefault}", told.Where)));
         return told.Announced;
     }
@@ -158,6 +158,11 @@ internal sealed record PacketPath(NetworkInterface Lan, IpAddress? Source, IpAdd
         if (!WireGuardKey.IsKey(exit.Section.Text("private_key")))
         {
             hops.Add(new($"{exit.Name} has a private key", Verdict.No, "wg(8): 32 bytes in base64", new Seen("private_key is no key", model.NetworkPackage!.Where(exit.Section, "private_key"))));
+        }
+
+        if (exit.Peers.FirstOrDefault(p => !WireGuardKey.IsKey(p.Section.Text("public_key"))) is { } keyless)
+        {
+            hops.Add(new($"each peer of {exit.Name} has a public key", Verdict.No, "wg(8): 32 bytes in base64; one that is none refuses the whole configuration", new Seen("public_key is no key", model.NetworkPackage!.Where(keyless.Section, "public_key"))));
         }
 
         if (TunnelChecks.SwallowsItself(model, exit) is { } swallowed)

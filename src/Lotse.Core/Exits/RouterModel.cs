@@ -30,8 +30,8 @@ internal sealed class RouterModel
 
     public Firewall? Firewall { get; private init; }
 
-    /// <summary>What is really loaded: of a refused file fw4 makes the ruleset of an empty one.</summary>
-    public Firewall? Loaded => Firewall ?? (Refused.Any(r => r.Path == Facts.Firewall.Path) ? FirewallBuild.Of(new(Facts.Firewall.Path, []), _ => null, Facts.IncludedText, Facts.DropIns) : null);
+    /// <summary>What is really loaded: of a refused file fw4 makes the ruleset of an empty one, and without networks zones have no devices.</summary>
+    public Firewall? Loaded => Firewall ?? (Refused.Count > 0 && Facts.Firewall.Text is not null ? FirewallBuild.Of(FirewallPackage ?? new(Facts.Firewall.Path, []), _ => null, Facts.IncludedText, Facts.DropIns) : null);
 
     /// <summary>DISTRIB_RELEASE, for example 23.05.3; null where it is not known.</summary>
     public string? Release { get; private init; }
@@ -61,7 +61,7 @@ internal sealed class RouterModel
 
         var (network, firewall, dhcp) = (Parse(facts.Network), Parse(facts.Firewall), Parse(facts.Dhcp));
         var release = ReleaseOf(facts.Release.Text);
-        var net = network is null ? null : RouterNetwork.Of(network);
+        var net = network is null ? null : RouterNetwork.Of(network, facts.Addresses?.Text is { } printed ? [.. LiveRoutes.Addresses(printed)] : null);
         var model = new RouterModel(facts)
         {
             NetworkPackage = network,
@@ -80,11 +80,21 @@ internal sealed class RouterModel
     }
 
     /// <summary>Where IPv6 leaves for the Internet: tunnels, then uplinks.</summary>
-    public IEnumerable<NetworkInterface> Exits => Network is null ? [] : Network.Tunnels.Concat(Network.Dynamic).Concat(Network.Defaults.Select(d => d.Interface)).Distinct();
+    public IEnumerable<NetworkInterface> Exits => Network is null ? [] : ExitTunnels.Concat(Network.Dynamic).Concat(Network.Defaults.Select(d => d.Interface)).Distinct();
 
-    /// <summary>The exit that packets of a source take, by the default routes; null where there is no route.</summary>
+    /// <summary>
+    /// The tunnels that lead to the Internet, not only to another house or to machines on the road: a peer may have all
+    /// packets, a default route or a translation leads there, it brings a prefix, or it calls somebody and is all there is.
+    /// </summary>
+    public IEnumerable<NetworkInterface> ExitTunnels => Network is null ? [] : Network.Tunnels.Where(t =>
+        t.Protocol != "wireguard" || t.Peers.Any(p => p.TakesInternet)
+        || Network.Defaults.Any(d => d.Interface.Device == t.Device) || Network.Brought.Any(b => Network[b.Interface]?.Device == t.Device)
+        || SourceTranslations.Any(r => r.Out.Contains(t.Device))
+        || (t.Peers.Length == 0 || t.Peers.Any(p => p.Endpoint is not null)) && Network.Tunnels.Concat(Network.Dynamic).Concat(Network.Defaults.Select(d => d.Interface)).All(o => o.Device == t.Device));
+
+    /// <summary>The exit that packets of a source take, by the default routes; null where there is no route. One that is for the source's prefix alone comes first (net/ipv6/ip6_fib.c, subtrees).</summary>
     public DefaultRoute? RouteFor(IpAddress source) =>
-        Network!.Defaults.Where(d => !d.OnlyOwn).Concat(Network.Defaults.Where(d => d.OnlyOwn && Network.Brought.Any(b => b.Interface == d.Interface.Name && b.Prefix.Contains(source)))).FirstOrDefault();
+        Network!.Defaults.Where(d => d.OnlyOwn && Network.Brought.Any(b => b.Interface == d.Interface.Name && b.Prefix.Contains(source))).Concat(Network.Defaults.Where(d => !d.OnlyOwn)).FirstOrDefault();
 
     /// <summary>
     /// The prefixes that the far end sends into the tunnel, as far as the router's files tell: delegated ones, those that
@@ -95,7 +105,7 @@ internal sealed class RouterModel
         get
         {
             var exits = Exits.Select(e => e.Device).ToHashSet();
-            var all = Network!.Brought.Where(b => Network[b.Interface] is { } i && exits.Contains(i.Device)).Select(b => b.Prefix)
+            var all = Network!.Brought.Where(b => b.Known && Network[b.Interface] is { } i && exits.Contains(i.Device)).Select(b => b.Prefix)
                 .Concat(SourceTranslations.Where(r => r.To is not null && r.To.V6).Select(r => Around(r.To!)))
                 .Concat(Exits.SelectMany(e => e.V6).Where(a => a.Class.Length == 0).Select(a => new IpPrefix(a.Prefix.Address, Math.Min(a.Prefix.Length, 64)).Network))
                 .ToList();
@@ -142,6 +152,12 @@ internal sealed class RouterModel
             return new(false, false, true, section is null ? "/etc/config/dhcp" : DhcpPackage!.Where(section), 0);
         }
 
+        if (section.Text("ra") is "relay" or "hybrid")
+        {
+            // The uplink's own announcements are passed on.
+            return new(false, true, true, DhcpPackage!.Where(section, "ra"), 0);
+        }
+
         // odhcpd takes ra_default as a number: 1 counts a default route as there, 2 a public prefix as well.
         var given = int.TryParse(section.Text("ra_default"), out var value) ? value : 0;
         var route = given > 0 || Network!.Defaults.Count > 0;
@@ -153,7 +169,7 @@ internal sealed class RouterModel
     /// <param name="lan">The network.</param>
     /// <param name="host">The host's number in the prefix.</param>
     public static IpAddress? HostOn(NetworkInterface lan, UInt128 host) =>
-        lan.V6.Where(a => a.Prefix.Length == 64).OrderBy(a => IPv4First(a.Prefix.Address) ? 1 : 0).Select(a => (IpAddress?)a.Prefix.At(host)).FirstOrDefault();
+        lan.V6.Where(a => a.Prefix.Length <= 64).OrderBy(a => IPv4First(a.Prefix.Address) ? 1 : 0).Select(a => (IpAddress?)a.Prefix.At(host)).FirstOrDefault();
 
     /// <summary>
     /// Whether a host with this source prefers IPv4 for a destination that has both (RFC 6724 section 6, rule 5 for most:

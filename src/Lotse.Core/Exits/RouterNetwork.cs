@@ -10,7 +10,11 @@ namespace Lotse.Exits;
 internal sealed record InterfaceAddress(IpPrefix Prefix, string Class, string Where);
 
 /// <summary>A prefix that an interface brings, to be divided among others.</summary>
-internal sealed record BroughtPrefix(string Interface, IpPrefix Prefix, string Where);
+/// <param name="Interface">The interface.</param>
+/// <param name="Prefix">The prefix.</param>
+/// <param name="Where">file:line.</param>
+/// <param name="Known">False: the provider gives it, nobody has said which, and this one stands for it.</param>
+internal sealed record BroughtPrefix(string Interface, IpPrefix Prefix, string Where, bool Known = true);
 
 /// <summary>A WireGuard peer of an interface.</summary>
 /// <param name="Section">Its section.</param>
@@ -52,6 +56,7 @@ internal sealed record DefaultRoute(NetworkInterface Interface, bool OnlyOwn, st
 internal sealed class RouterNetwork
 {
     private static readonly string[] AddressOptions = ["ip6addr", "addresses", "ipaddr"];
+    private static readonly IpAddress SomeAddress = IpAddress.Parse("2001:db8:ffe0::2"), SomePrefix = IpAddress.Parse("2001:db8:fff0::");
     private readonly UciPackage package;
 
     private RouterNetwork(UciPackage package) => this.package = package;
@@ -93,7 +98,9 @@ internal sealed class RouterNetwork
     }
 
     /// <summary>Reads the package.</summary>
-    public static RouterNetwork Of(UciPackage package)
+    /// <param name="package">/etc/config/network.</param>
+    /// <param name="live">Device and prefix of every address that the router has; null where nobody asked it.</param>
+    public static RouterNetwork Of(UciPackage package, IReadOnlyCollection<(string Device, IpPrefix Prefix)>? live)
     {
         var network = new RouterNetwork(package);
         foreach (var section in package.OfType("interface").Where(s => FirewallOptions.Bool(s.Text("disabled")) is not true && !s.Anonymous))
@@ -109,7 +116,13 @@ internal sealed class RouterNetwork
             }
         }
 
+        if (live is null)
+        {
+            network.StandIn();
+        }
+
         network.Assign();
+        network.AddLive(live ?? []);
         network.AddDefaults();
         return network;
     }
@@ -142,9 +155,8 @@ internal sealed class RouterNetwork
 
         if (int.TryParse(section.Text("ip6assign"), NumberStyles.None, CultureInfo.InvariantCulture, out var length))
         {
-            var hint = long.TryParse(section.Text("ip6hint"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var h) ? h : -1;
             _ = int.TryParse(section.Text("ip6weight"), NumberStyles.None, CultureInfo.InvariantCulture, out var weight);
-            Wishes.Add(new(section.Name, length, hint, weight, [.. section.Words("ip6class").Select(w => w.Text)]));
+            Wishes.Add(new(section.Name, length, Hint(section.Text("ip6hint")), weight, [.. section.Words("ip6class").Select(w => w.Text)]));
         }
 
         Interfaces.Add(made);
@@ -170,9 +182,59 @@ internal sealed class RouterNetwork
         };
     }
 
+    /// <summary>ip6hint as strtoul(3) reads it in base 16; -1 without.</summary>
+    private static long Hint(string? text)
+    {
+        var digits = text?.Trim() ?? "";
+        digits = string.Concat((digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? digits[2..] : digits).TakeWhile(char.IsAsciiHexDigit));
+        return digits.Length is > 0 and < 16 ? long.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) : -1;
+    }
+
+    /// <summary>
+    /// What a provider gives is not in the files. Where nobody asked the router, prefixes for documentation (RFC 3849)
+    /// stand for it, so that a packet can be followed.
+    /// </summary>
+    private void StandIn()
+    {
+        foreach (var (uplink, i) in Dynamic.Select((u, i) => (u, (UInt128)i)))
+        {
+            if (uplink.Section.Text("reqaddress") is not "none")
+            {
+                uplink.Addresses.Add(new(new(IpAddress.V6(SomeAddress.Bits + (i << 64)), 128), uplink.Name, $"stands for what {uplink.Name} is given"));
+            }
+
+            if (uplink.Section.Text("reqprefix") is not "no")
+            {
+                Brought.Add(new(uplink.Name, new(IpAddress.V6(SomePrefix.Bits + (i << 72)), 56), $"stands for what {uplink.Name} is given", Known: false));
+            }
+        }
+    }
+
+    /// <summary>Addresses that the router has and its files do not explain: an uplink's own, and what it delegates.</summary>
+    private void AddLive(IReadOnlyCollection<(string Device, IpPrefix Prefix)> live)
+    {
+        foreach (var (device, prefix) in live.Where(a => a.Prefix.Address.IsV6 && !a.Prefix.Address.IsLinkLocal && !a.Prefix.Address.IsUniqueLocal))
+        {
+            if (Interfaces.Where(i => i.Device == device).SelectMany(i => i.V6).Any(a => a.Prefix.Contains(prefix.Address)))
+            {
+                continue;
+            }
+
+            if (Dynamic.FirstOrDefault(u => u.Device == device) is { } uplink)
+            {
+                uplink.Addresses.Add(new(prefix, uplink.Name, "ip -6 addr show"));
+            }
+            else if (Wishes.FirstOrDefault(w => this[w.Name]?.Device == device) is { } wish && Dynamic.FirstOrDefault(u => wish.Classes.Length == 0 || wish.Classes.Contains(u.Name)) is { } from)
+            {
+                Brought.Add(new(from.Name, prefix.Network, "ip -6 addr show"));
+                this[wish.Name]!.Addresses.Add(new(prefix, from.Name, "ip -6 addr show"));
+            }
+        }
+    }
+
     private void Assign()
     {
-        foreach (var brought in Brought.Concat(Ula is null ? [] : [Ula]).Where(b => FirewallOptions.Bool(package.Named(b.Interface)?.Text("delegate")) is not false))
+        foreach (var brought in Brought.OrderBy(b => b.Known ? 0 : 1).Concat(Ula is null ? [] : [Ula]).Where(b => FirewallOptions.Bool(package.Named(b.Interface)?.Text("delegate")) is not false))
         {
             var (given, without) = PrefixAssignment.Divide(brought.Prefix, brought.Interface, Wishes);
             foreach (var (name, prefix) in given)

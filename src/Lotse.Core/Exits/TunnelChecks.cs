@@ -24,7 +24,8 @@ internal static class TunnelChecks
     /// <summary>The peer whose packets the tunnel would carry itself.</summary>
     public static (string Endpoint, UciSection Section)? SwallowsItself(RouterModel model, NetworkInterface tunnel)
     {
-        if (FirewallOptions.Bool(tunnel.Section.Text("nohostroute")) is not true)
+        // In a table of its own the tunnel's routes do not concern its own packets.
+        if (FirewallOptions.Bool(tunnel.Section.Text("nohostroute")) is not true || tunnel.Section["ip6table"] is not null)
         {
             return null;
         }

@@ -11,7 +11,8 @@ namespace Lotse.Exits;
 /// <param name="Allowed">Prefixes that a tunnel's peer may have and send; null: it is no tunnel.</param>
 /// <param name="Room">The largest packet that the way outside of the tunnel takes.</param>
 /// <param name="Dead">Whether the tunnel cannot come up.</param>
-internal sealed record TwinDevice(string Name, string[] Addresses, bool IsExit, int Mtu, string[]? Allowed, int Room, bool Dead);
+/// <param name="Outer">Prefixes that the other side of an exit sends into it.</param>
+internal sealed record TwinDevice(string Name, string[] Addresses, bool IsExit, int Mtu, string[]? Allowed, int Room, bool Dead, string[] Outer);
 
 /// <summary>An inner network of the twin, with one machine that has two addresses of each prefix.</summary>
 /// <param name="Device">The router's device.</param>
@@ -26,10 +27,10 @@ internal sealed record TwinNetwork(string Device, string[] Addresses, string[] S
 /// <param name="Ruleset">Its firewall, for nft.</param>
 /// <param name="Networks">The inner networks.</param>
 /// <param name="FarAllowed">Prefixes that the far end takes sources from.</param>
-/// <param name="Outer">Prefixes that the far end sends into the tunnel.</param>
-/// <param name="Unused">An address of them that nobody has.</param>
+/// <param name="Unused">An address of an outer prefix that nobody has.</param>
 /// <param name="Server">The server's address.</param>
-internal sealed record TwinSpec(TwinDevice[] Devices, string[] Routes, string Ruleset, TwinNetwork[] Networks, string[] FarAllowed, string[] Outer, string Unused, string Server);
+/// <param name="Commands">What ip6tables is told: words between blanks.</param>
+internal sealed record TwinSpec(TwinDevice[] Devices, string[] Routes, string Ruleset, TwinNetwork[] Networks, string[] FarAllowed, string Unused, string Server, string[] Commands);
 
 /// <summary>What was seen of one source.</summary>
 /// <param name="Source">The machine's address.</param>

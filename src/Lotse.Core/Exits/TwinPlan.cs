@@ -35,29 +35,32 @@ internal static class TwinPlan
 
         var outer = Reduced(model.OuterPrefixes).ToArray();
         var far = model.Facts.Far is { } told ? told.Peers.SelectMany(p => p.Allowed).Select(a => IpPrefix.TryParse(a, out var p) && p.Address.IsV6 ? p : (IpPrefix?)null).OfType<IpPrefix>() : outer;
-        var devices = lans.Select(l => new TwinDevice(l.Device, Addresses(model, l.Device), false, 1500, null, 1500, false))
-            .Concat(exits.Select(e => Exit(model, e)));
+        var devices = lans.Select(l => new TwinDevice(l.Device, Addresses(model, l.Device), false, 1500, null, 1500, false, []))
+            .Concat(exits.Select(e => Exit(model, e, exits, outer)));
         return new(
             [.. devices], [.. Routes(model)], model.Loaded.Text(),
             [.. lans.Select(l => Network(model, l))],
-            [.. Reduced(far).Select(p => p.ToString())], [.. outer.Select(p => p.ToString())],
-            Unused(outer).ToString(), PacketPath.SomeServer.ToString());
+            [.. Reduced(far).Select(p => p.ToString())],
+            Unused(outer).ToString(), PacketPath.SomeServer.ToString(), []);
     }
 
     private static TwinNetwork Network(RouterModel model, NetworkInterface lan)
     {
-        var prefixes = lan.V6.Where(a => a.Prefix.Length == 64).Select(a => a.Prefix).ToArray();
+        var prefixes = lan.V6.Where(a => a.Prefix.Length <= 64).Select(a => a.Prefix).ToArray();
         var told = model.DhcpPackage is null || model.AnnouncementOn(lan).Announced;
         return new(lan.Device, [.. prefixes.SelectMany(p => Hosts.Select(h => p.At(h).ToString())).Distinct()], [.. Hosts.Select(h => RouterModel.HostOn(lan, h)).OfType<IpAddress>().Select(h => h.ToString())], told);
     }
 
-    private static TwinDevice Exit(RouterModel model, NetworkInterface exit)
+    private static TwinDevice Exit(RouterModel model, NetworkInterface exit, NetworkInterface[] exits, IpPrefix[] outer)
     {
+        // What no exit brings or has an address of is translated to: the first one's.
+        var given = exits.ToDictionary(e => e, e => model.Network!.Brought.Where(b => model.Network[b.Interface]?.Device == e.Device).Select(b => b.Prefix).Concat(e.V6.Select(a => new IpPrefix(a.Prefix.Address, Math.Min(a.Prefix.Length, a.Class.Length == 0 ? 64 : 128)).Network)).ToArray());
+        var mine = given[exit].Concat(exit == exits[0] ? outer.Where(p => !given.Any(g => g.Key != exit && g.Value.Any(q => q.Overlaps(p)))) : []);
         var tunnel = exit.Protocol == "wireguard";
-        var mtu = int.TryParse(exit.Section.Text("mtu"), out var set) && set is >= 1280 and <= 9000 ? set : tunnel ? 1420 : 1500;
+        var mtu = int.TryParse(exit.Section.Text("mtu"), out var set) && set is >= 1280 and <= 9000 ? set : tunnel ? 1420 : exit.Protocol is "6in4" or "6to4" or "6rd" ? 1480 : 1500;
         var room = TunnelChecks.Room(model, exit) is { } r ? Math.Clamp(r.Most, 1280, 65535) : 65535;
-        var dead = tunnel && (!WireGuardKey.IsKey(exit.Section.Text("private_key")) || TunnelChecks.SwallowsItself(model, exit) is not null);
-        return new(exit.Device, Addresses(model, exit.Device), true, mtu, tunnel ? [.. Reduced(exit.Peers.SelectMany(p => p.Allowed).Where(a => a.Address.IsV6)).Select(a => a.ToString())] : null, room, dead);
+        var dead = tunnel && (!WireGuardKey.IsKey(exit.Section.Text("private_key")) || exit.Peers.Any(p => !WireGuardKey.IsKey(p.Section.Text("public_key"))) || TunnelChecks.SwallowsItself(model, exit) is not null);
+        return new(exit.Device, Addresses(model, exit.Device), true, mtu, tunnel ? [.. Reduced(exit.Peers.SelectMany(p => p.Allowed).Where(a => a.Address.IsV6)).Select(a => a.ToString())] : null, room, dead, [.. Reduced(mine).Select(p => p.ToString())]);
     }
 
     private static string[] Addresses(RouterModel model, string device) =>
@@ -67,9 +70,17 @@ internal static class TwinPlan
     {
         foreach (var route in model.Network!.Defaults.Where(d => Fits(d.Interface.Device)).DistinctBy(d => (d.Interface.Device, d.OnlyOwn)))
         {
-            // The prefix of an uplink that is not known is nobody's here.
-            var own = model.Network.Brought.Where(b => b.Interface == route.Interface.Name).Select(b => b.Prefix.ToString()).DefaultIfEmpty("2001:db8:fffe::/48").First();
-            yield return route.OnlyOwn ? $"default from {own} dev {route.Interface.Device}" : $"default dev {route.Interface.Device} metric 1024";
+            if (!route.OnlyOwn)
+            {
+                yield return $"default dev {route.Interface.Device} metric 1024";
+                continue;
+            }
+
+            // One for each prefix that the uplink is given, and for its own address (odhcp6c, dhcpv6.script).
+            foreach (var own in model.Network.Brought.Where(b => b.Interface == route.Interface.Name).Select(b => b.Prefix).Concat(route.Interface.V6.Select(a => new IpPrefix(a.Prefix.Address, 128))))
+            {
+                yield return $"default from {own} dev {route.Interface.Device}";
+            }
         }
 
         // netifd ends what is delegated and not in use.

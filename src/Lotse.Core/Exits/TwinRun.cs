@@ -43,6 +43,11 @@ internal sealed class TwinRun : IDisposable
 
         // As at boot: the firewall is loaded before the tunnel is there.
         var error = twin.router.Run(spec.Ruleset, "nft", "-f", "-");
+        foreach (var command in spec.Commands)
+        {
+            error ??= twin.router.Run("", ["ip6tables", .. command.Split(' ')]);
+        }
+
         twin.BuildOutside();
         twin.Serve();
         var seen = new TwinSeen[spec.Networks.Sum(n => n.Sources.Length)];
@@ -54,7 +59,12 @@ internal sealed class TwinRun : IDisposable
                 seen[at + j] = twin.Try(i, spec.Networks[i].Sources[j], thorough: j == 0);
             }
         });
-        var own = twin.Ask(twin.router, null).Seen ?? (twin.reached.Contains(true) ? twin.Ask(twin.router, null, patience: LongPatience).Seen : null);
+        var own = twin.Ask(twin.router, null).Seen;
+        for (var again = 0; own is null && again < 2 && twin.reached.Contains(true); again++)
+        {
+            own = twin.Ask(twin.router, null, patience: LongPatience).Seen;
+        }
+
         return new(error, seen, own, twin.Looped(), clock.ElapsedMilliseconds);
     }
 
@@ -128,7 +138,7 @@ internal sealed class TwinRun : IDisposable
                 links.Append($"addr add {address} dev {device.Name} nodad\n");
             }
 
-            foreach (var outer in i == 0 ? spec.Outer : [])
+            foreach (var outer in device.Outer)
             {
                 ends.Append($"route add {outer} dev x{i}\n");
             }

@@ -3,6 +3,9 @@ namespace Lotse.Formats;
 /// <summary>Fields of /proc/PID/stat by the numbers of proc_pid_stat(5).</summary>
 public static class ProcessStat
 {
+    /// <summary>The process that started it.</summary>
+    public const int Parent = 4;
+
     /// <summary>Major faults, those of ended threads not included.</summary>
     public const int MajorFaults = 12;
 

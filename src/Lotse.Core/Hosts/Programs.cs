@@ -1,5 +1,5 @@
-using System.ComponentModel;
 using System.Diagnostics;
+using Lotse.Linux;
 
 namespace Lotse.Hosts;
 
@@ -9,85 +9,46 @@ internal static class Programs
     /// <summary>The most that is kept of a program's output: 64 MiB. A program that prints more is ended.</summary>
     private const int OutputLimit = 64 << 20;
 
-    public static ProcessStartInfo Start(IReadOnlyList<string> arguments)
+    /// <summary>
+    /// The file that a name stands for: the first executable one in a folder of PATH. Folders that are not absolute are
+    /// passed over, and the working folder is never looked into, as the platform's own search does: a program of root's must
+    /// not be somebody's file of the same name.
+    /// </summary>
+    /// <returns>Null where there is none. A name with a slash is taken as it is.</returns>
+    public static string? Find(string name)
     {
-        var start = new ProcessStartInfo(arguments[0], arguments.Skip(1))
+        if (name.Contains('/', StringComparison.Ordinal))
+        {
+            return name;
+        }
+
+        var search = Environment.GetEnvironmentVariable("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
+        foreach (var folder in search.Split(':'))
+        {
+            if (folder.StartsWith('/') && name.Length > 0 && Files.MayRun($"{folder}/{name}"))
+            {
+                return $"{folder}/{name}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Runs it to its end.</summary>
+    public static Reading<Ran> Run(IReadOnlyList<string> arguments, TimeSpan timeout, ReadOnlyMemory<byte> input) =>
+        Find(arguments[0]) is { } path
+            ? ChildProcess.Run(path, arguments, timeout, input.Span, OutputLimit)
+            : new(default!, new(HostErrorKind.NotFound, $"cannot run {ByteText.Escape(arguments[0])}: {Errno.Words(Errno.NoEntry)}"));
+
+    /// <summary>How a program is started that is talked with, or that goes on by itself.</summary>
+    /// <exception cref="System.ComponentModel.Win32Exception">There is none of that name.</exception>
+    public static ProcessStartInfo Start(IReadOnlyList<string> arguments, bool errors = true) =>
+        new(Find(arguments[0]) ?? throw new System.ComponentModel.Win32Exception(Errno.NoEntry), arguments.Skip(1))
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
-            RedirectStandardError = true,
+            RedirectStandardError = errors,
+            Environment = { ["LC_ALL"] = "C" },
         };
-        start.Environment["LC_ALL"] = "C";
-        return start;
-    }
-
-    public static Reading<Ran> Run(IReadOnlyList<string> arguments, TimeSpan timeout, ReadOnlyMemory<byte> input)
-    {
-        Process process;
-        try
-        {
-            process = Process.Start(Start(arguments))!;
-        }
-        catch (Win32Exception e)
-        {
-            return Refused(Linux.Errno.Kind(e.NativeErrorCode), arguments, Linux.Errno.Words(e.NativeErrorCode));
-        }
-
-        using (process)
-        {
-            var output = ReadAll(process.StandardOutput.BaseStream);
-            var errors = ReadAll(process.StandardError.BaseStream);
-            var feed = Feed(process.StandardInput.BaseStream, input);
-            var all = Task.WhenAll(output, errors, feed, process.WaitForExitAsync());
-            try
-            {
-                if (!all.Wait(timeout))
-                {
-                    process.Kill(entireProcessTree: true);
-                    return Refused(HostErrorKind.TimedOut, arguments, $"no end after {timeout.TotalSeconds:0.#} seconds");
-                }
-            }
-            catch (AggregateException e) when (e.InnerException is InvalidDataException)
-            {
-                process.Kill(entireProcessTree: true);
-                return Refused(HostErrorKind.TooLarge, arguments, $"printed more than {OutputLimit} bytes");
-            }
-
-            return new(new(process.ExitCode, output.Result, errors.Result), null);
-        }
-    }
-
-    private static async Task<byte[]> ReadAll(Stream stream)
-    {
-        using var all = new MemoryStream();
-        var buffer = new byte[16384];
-        int got;
-        while ((got = await stream.ReadAsync(buffer).ConfigureAwait(false)) > 0)
-        {
-            all.Write(buffer, 0, got);
-            if (all.Length > OutputLimit)
-            {
-                throw new InvalidDataException();
-            }
-        }
-
-        return all.ToArray();
-    }
-
-    private static async Task Feed(Stream stream, ReadOnlyMemory<byte> input)
-    {
-        try
-        {
-            await stream.WriteAsync(input).ConfigureAwait(false);
-            stream.Close();
-        }
-        catch (IOException)
-        {
-            // The program did not want all of it; its exit code tells whether that matters.
-        }
-    }
-
-    private static Reading<Ran> Refused(HostErrorKind kind, IReadOnlyList<string> arguments, string words) =>
-        new(default!, new(kind, $"cannot run {ByteText.Escape(arguments[0])}: {words}"));
 }

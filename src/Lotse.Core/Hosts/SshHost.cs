@@ -182,13 +182,7 @@ public sealed class SshHost : Host
     /// <summary>An argument vector as the one line that ssh hands to the other side's login shell: every word is quoted.</summary>
     private static string Command(IReadOnlyList<string> arguments) => "exec env LC_ALL=C " + string.Join(' ', arguments.Select(Quote));
 
-    private static Process Start(string[] arguments, bool errors) => Process.Start(new ProcessStartInfo(arguments[0], arguments[1..])
-    {
-        UseShellExecute = false,
-        RedirectStandardInput = true,
-        RedirectStandardOutput = true,
-        RedirectStandardError = errors,
-    })!;
+    private static Process Start(string[] arguments, bool errors) => Process.Start(Programs.Start(arguments, errors))!;
 
     /// <summary>A word for a POSIX shell: in single quotes, each single quote as <c>'\''</c>.</summary>
     internal static string Quote(string word) => "'" + word.Replace("'", "'\\''", StringComparison.Ordinal) + "'";

@@ -3,9 +3,9 @@ namespace Lotse.Linux;
 /// <summary>Looking for a few bytes in a large file of this machine without holding it in memory.</summary>
 internal static unsafe class FileSearch
 {
-    private const int Chunk = 64 << 10;
+    private const int Chunk = 32 << 10;
 
-    /// <summary>What follows the first occurrence of a pattern.</summary>
+    /// <summary>What follows the last occurrence of a pattern. From the end: a library's words stand behind its code.</summary>
     /// <param name="path">The file.</param>
     /// <param name="pattern">Shorter than a chunk.</param>
     /// <param name="length">How many bytes to return at most.</param>
@@ -20,29 +20,32 @@ internal static unsafe class FileSearch
 
         try
         {
-            var buffer = new byte[Chunk];
-            for (nint at = 0; ;)
+            var buffer = GC.AllocateUninitializedArray<byte>(Chunk);
+            fixed (byte* b = buffer)
             {
-                nint got;
-                fixed (byte* b = buffer)
+                var end = Libc.Seek(fd, 0, 2);
+                while (end > 0)
                 {
-                    got = Libc.ReadAt(fd, b, buffer.Length, at);
-                }
+                    var at = Math.Max(0, end - Chunk);
+                    var got = Libc.ReadAt(fd, b, end - at, at);
+                    if (got <= 0)
+                    {
+                        return [];
+                    }
 
-                if (got <= 0)
-                {
-                    return [];
-                }
+                    var chunk = buffer.AsSpan(0, (int)got);
+                    if (chunk.LastIndexOf(pattern) is var found and >= 0)
+                    {
+                        var rest = chunk[(found + pattern.Length)..];
+                        return rest[..Math.Min(length, rest.Length)].ToArray();
+                    }
 
-                var found = buffer.AsSpan(0, (int)got).IndexOf(pattern);
-                if (found >= 0 && (found + pattern.Length + length <= got || got < buffer.Length))
-                {
-                    return buffer.AsSpan(found + pattern.Length, Math.Min(length, (int)got - found - pattern.Length)).ToArray();
+                    // The next chunk holds all that a match across the border needs.
+                    end = at == 0 ? 0 : at + pattern.Length + length;
                 }
-
-                // Again from the match, or with what could be the start of one.
-                at += found > 0 ? found : found == 0 || got < buffer.Length ? got : got - (pattern.Length - 1);
             }
+
+            return [];
         }
         finally
         {

@@ -174,6 +174,17 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd, string prefix = "")
     public static Reading<T> Refused<T>(string verb, string path, int errno) =>
         new(default!, new(Errno.Kind(errno), $"cannot {verb} {ByteText.Escape(path)}: {Errno.Words(errno)}"));
 
+    /// <summary>Whether a path, followed through links, is a regular file that this process may execute.</summary>
+    public static bool MayRun(string path)
+    {
+        // struct statx: stx_mode is at 28.
+        var status = stackalloc byte[256];
+        fixed (byte* p = System.Text.Encoding.UTF8.GetBytes(path + "\0"))
+        {
+            return Libc.Access(Libc.AtFdCwd, p, 1, 0) == 0 && Libc.Statx(Libc.AtFdCwd, p, 0, 1, status) == 0 && (*(ushort*)(status + 28) & 0xf000) == 0x8000;
+        }
+    }
+
     /// <summary>A path as the kernel takes it.</summary>
     public static byte[] Zero(string path) => [.. ByteText.Encode(path), 0];
 

@@ -29,20 +29,22 @@ internal static unsafe class RouteNetlink
 
         try
         {
+            // The kernel fills up to 32 KiB a message (netlink_dump); seldom more than a page or two of it are touched.
+            var buffer = GC.AllocateUninitializedArray<byte>(32768);
             var links = new SortedDictionary<int, NetworkInterface>();
             var addresses = new List<(int Index, InterfaceAddress Address)>();
             var routes = new List<NetworkRoute>();
             var labels = new List<PolicyRow>();
-            var error = Ask(fd, GetLink, 16, m => Add(links, m));
-            error = error != 0 ? error : Ask(fd, GetAddress, 8, m => Add(addresses, m));
-            error = error != 0 ? error : Ask(fd, GetRoute, 12, m => Add(routes, links, m));
+            var error = Ask(fd, buffer, GetLink, 16, m => Add(links, m));
+            error = error != 0 ? error : Ask(fd, buffer, GetAddress, 8, m => Add(addresses, m));
+            error = error != 0 ? error : Ask(fd, buffer, GetRoute, 12, m => Add(routes, links, m));
             if (error != 0)
             {
                 return Refused("ask the kernel for its addresses and routes", error);
             }
 
             // A kernel without IPv6 has no labels.
-            _ = Ask(fd, GetLabel, 12, m => Add(labels, m), family: 10);
+            _ = Ask(fd, buffer, GetLabel, 12, m => Add(labels, m), family: 10);
             var interfaces = links.Values.Select(i => i with { Addresses = [.. addresses.Where(a => a.Index == i.Index).Select(a => a.Address)] });
             return new(new([.. interfaces], [.. routes], [.. labels]), null);
         }
@@ -55,7 +57,7 @@ internal static unsafe class RouteNetlink
     private delegate void Handle(ReadOnlySpan<byte> payload);
 
     /// <summary>Sends a dump request and hands every message of the answer on; the error number, or 0. Labels are told only to who names their family.</summary>
-    private static int Ask(int fd, ushort type, int bodySize, Handle handle, byte family = 0)
+    private static int Ask(int fd, byte[] buffer, ushort type, int bodySize, Handle handle, byte family = 0)
     {
         Span<byte> request = stackalloc byte[16 + bodySize];
         request.Clear();
@@ -72,8 +74,6 @@ internal static unsafe class RouteNetlink
             }
         }
 
-        // The kernel fills up to 32 KiB a message (netlink_dump).
-        var buffer = new byte[65536];
         while (true)
         {
             nint got;

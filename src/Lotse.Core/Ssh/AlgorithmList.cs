@@ -24,6 +24,31 @@ public static class AlgorithmList
         };
     }
 
+    /// <summary>The value of ssh_config that made a list out of the defaults: <c>+</c>, <c>-</c> or <c>^</c> and names, else the list itself; null: it is the default.</summary>
+    public static string? Change(string[] defaults, string[] list)
+    {
+        string[] added = [.. list.Except(defaults)], gone = [.. defaults.Except(list)];
+        return list.SequenceEqual(defaults) ? null
+            : gone.Length == 0 && list.Take(defaults.Length).SequenceEqual(defaults) ? "+" + string.Join(',', added)
+            : added.Length == 0 && list.SequenceEqual(defaults.Except(gone)) ? "-" + string.Join(',', gone)
+            : gone.Length == 0 && Head(defaults, list) is { } head ? "^" + string.Join(',', head)
+            : string.Join(',', list);
+    }
+
+    /// <summary>The names that were put before the rest of the defaults, fewest; null when it was not made that way.</summary>
+    private static string[]? Head(string[] defaults, string[] list)
+    {
+        for (var count = 1; count <= list.Length; count++)
+        {
+            if (list.SequenceEqual(list.Take(count).Concat(defaults.Except(list.Take(count)))))
+            {
+                return list[..count];
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Whether a name fits a pattern of ssh_config(5): <c>*</c> is any run of characters, <c>?</c> one.</summary>
     public static bool Matches(ReadOnlySpan<char> name, ReadOnlySpan<char> pattern)
     {

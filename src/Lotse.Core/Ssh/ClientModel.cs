@@ -86,6 +86,22 @@ public sealed record ClientModel(SshVersion Version, string Basis)
         return client;
     }
 
+    /// <summary>
+    /// The same user's client after an upgrade: what the configuration changed of this version's defaults is
+    /// changed of the other version's.
+    /// </summary>
+    /// <param name="version">The version after the upgrade.</param>
+    /// <param name="defaults">This client without any configuration.</param>
+    public ClientModel Upgraded(SshVersion version, ClientModel defaults)
+    {
+        var changes = new (string Option, string? Value)[]
+        {
+            ("kexalgorithms", AlgorithmList.Change(defaults.Kex, Kex)), ("hostkeyalgorithms", AlgorithmList.Change(defaults.HostKeys, HostKeys)), ("ciphers", AlgorithmList.Change(defaults.Ciphers, Ciphers)),
+            ("macs", AlgorithmList.Change(defaults.Macs, Macs)), ("pubkeyacceptedkeytypes", AlgorithmList.Change(defaults.UserKeys, UserKeys)),
+        };
+        return Defaults(version).With(changes.Where(c => c.Value is not null).Select(c => new KeyValuePair<string, string>(c.Option, c.Value!))) with { LeastRsaBits = Math.Max(LeastRsaBits, Defaults(version).LeastRsaBits) };
+    }
+
     /// <summary>Whether this version knows an option by that name.</summary>
     public static bool Knows(SshVersion version, string option) =>
         !Since.Any(s => string.Equals(s.Name, option, StringComparison.OrdinalIgnoreCase) && version < s.First);

@@ -13,7 +13,7 @@ public sealed record SshHere(string? Version, KeyValuePair<string, string>[] Key
     public static SshHere Read(Host host, string home)
     {
         var files = host.List($"{home}/.ssh") is { Ok: true, Value: var names } ? names.Where(n => n.EndsWith(".pub", StringComparison.Ordinal)) : [];
-        var keys = files.Select(n => (Path: $"{home}/.ssh/{n}", Key: host.ReadFile($"{home}/.ssh/{n}", 1 << 16) is { Ok: true, Value: var bytes } ? PublicKey.Parse(ByteText.Decode(bytes).Split('\n')[0]) : null));
+        var keys = files.Select(n => (Path: $"{home}/.ssh/{n}", Key: SshIdentity.ReadPublic(host, $"{home}/.ssh/{n}")));
         var config = host.ReadFile($"{home}/.ssh/config", 1 << 20) is { Ok: true, Value: var content } ? SshConfigFile.Parse(FileLines.Split(content).Lines).Lines : [];
         return new(
             SshSettings.ClientVersion(host)?.ToString(), [.. keys.Where(k => k.Key is not null).Select(k => new KeyValuePair<string, string>(k.Path, k.Key!.Type))],

@@ -11,9 +11,10 @@ namespace Lotse.Ssh;
 /// <param name="Owner">Who would own it.</param>
 /// <param name="Others">The other hosts that the file names, with the digest of their configuration.</param>
 /// <param name="Keys">The user's keys for that host: file and type.</param>
+/// <param name="Defaults">The client without any configuration: what <c>+</c> adds to.</param>
 /// <param name="IsOption">Whether the file was named by an option, so that ssh has to be told of it.</param>
 public sealed record SshPlanFacts(
-    string Name, SshVersion Version, SshSettings Settings, string File, byte[]? Content, (uint Uid, uint Gid) Owner, KeyValuePair<string, string>[] Others, KeyValuePair<string, UserKeyType>[] Keys, bool IsOption)
+    string Name, SshVersion Version, SshSettings Settings, string File, byte[]? Content, (uint Uid, uint Gid) Owner, KeyValuePair<string, string>[] Others, KeyValuePair<string, UserKeyType>[] Keys, ClientModel Defaults, bool IsOption)
 {
     /// <summary>The most other hosts that are compared before and after.</summary>
     private const int MostOthers = 60;
@@ -50,18 +51,9 @@ public sealed record SshPlanFacts(
 
         // One name that no block is for: what holds for everybody must stay as well.
         var digests = others.Append("lotse-other.invalid").Select(o => new KeyValuePair<string, string>(o, SshSettings.Read(host, o, file) is { Ok: true, Value: var s } ? s.Digest : "")).ToArray();
-        var keys = new List<KeyValuePair<string, UserKeyType>>();
-        foreach (var identity in settings.Value.Identities)
-        {
-            var at = identity.StartsWith("~/", StringComparison.Ordinal) ? home + identity[1..] : identity;
-            if (host.ReadFile(at + ".pub", 1 << 16) is { Ok: true, Value: var bytes } && PublicKey.Parse(ByteText.Decode(bytes).Split('\n')[0]) is { } key)
-            {
-                keys.Add(new(identity, key.KeyType));
-            }
-        }
-
+        var keys = SshIdentity.Read(host, settings.Value, home).Where(i => i.Key is not null).Select(i => new KeyValuePair<string, UserKeyType>(i.File, i.Key!.KeyType));
         // A file that is there keeps its owner; then its folder does not matter, and may change until the plan is applied.
         var folder = content.Ok ? default : host.Status(path[..Math.Max(1, path.LastIndexOf('/'))]);
-        return new(new(name, version, settings.Value, path, content.Ok ? content.Value : null, folder.Value is { } owner ? (owner.Uid, owner.Gid) : (0, 0), digests, [.. keys], file is not null), null);
+        return new(new(name, version, settings.Value, path, content.Ok ? content.Value : null, folder.Value is { } owner ? (owner.Uid, owner.Gid) : (0, 0), digests, [.. keys], SshSettings.Defaults(host, version) ?? ClientModel.Defaults(version), file is not null), null);
     }
 }

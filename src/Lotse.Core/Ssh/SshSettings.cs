@@ -40,6 +40,9 @@ public sealed record SshSettings(Dictionary<string, string[]> Values, string Dig
         return new(new(values.ToDictionary(v => v.Key, v => v.Value.ToArray()), Sha256.Hex(ran.Value.Output)), null);
     }
 
+    /// <summary>What this build of ssh does without any configuration; null: it does not say.</summary>
+    public static ClientModel? Defaults(Host host, SshVersion version) => Read(host, "lotse-other.invalid", "none") is { Ok: true, Value: var settings } ? settings.Client(version) : null;
+
     /// <summary>The version of the client, from what <c>ssh -V</c> prints.</summary>
     public static SshVersion? ClientVersion(Host host) =>
         host.Run(["ssh", "-V"], TimeSpan.FromSeconds(10)) is { Ok: true, Value: var ran } && Encoding.UTF8.GetString(ran.Errors) is var text && text.IndexOf("OpenSSH_", StringComparison.Ordinal) is >= 0 and var at ? SshVersion.Parse(text.AsSpan(at + 8)) : null;

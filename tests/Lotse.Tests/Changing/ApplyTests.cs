@@ -19,7 +19,13 @@ public sealed class ApplyTests : IDisposable
         Assert.Equal(0, LotseProgram.Run("edit", file, "--replace", "two", "--with", "2", "-o", plan).Code);
         Assert.Equal("one\r\ntwo\r\nthree", File.ReadAllText(file));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(plan));
-        Assert.Equal(3, LotseProgram.Run("edit", file, "--replace", "two", "--with", "2", "-o", plan).Code);
+
+        // An earlier plan makes way, in one step and as private as before; any other file stays.
+        Assert.Equal(0, LotseProgram.Run("edit", file, "--replace", "two", "--with", "2", "-o", plan).Code);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(plan));
+        Assert.Equal([file, plan], Directory.GetFiles(folder).Order(StringComparer.Ordinal));
+        Assert.Equal(3, LotseProgram.Run("edit", file, "--replace", "two", "--with", "2", "-o", file).Code);
+        Assert.Equal("one\r\ntwo\r\nthree", File.ReadAllText(file));
 
         var (code, output, errors) = LotseProgram.Run("apply", plan, "--dry-run");
         Assert.Equal((0, ""), (code, errors));

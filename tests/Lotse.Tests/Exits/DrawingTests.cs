@@ -14,6 +14,7 @@ public class DrawingTests
     [InlineData("00b-clean-nat6", "nat6")]
     [InlineData("00c-clean-npt6", "npt6")]
     [InlineData("00d-clean-range", "range")]
+    [InlineData("45-clean-hybrid", "hybrid")]
     public void The_documents_show_what_is_drawn(string router, string name)
     {
         var path = Path.Combine(LotseProgram.Checkout, "docs", "exits", name + ".svg");

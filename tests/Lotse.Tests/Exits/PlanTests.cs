@@ -18,7 +18,7 @@ public class PlanTests
     [InlineData("2000:30:40:50::/64", 2, null, false, true, ExitsMethod.Nat6)]
     [InlineData("2000:30:40:50::2/128", 2, null, false, false, ExitsMethod.Nat6)]
     public void Chooses_by_the_table(string prefix, int networks, string? inbound, bool unlinkable, bool onLink, ExitsMethod method) =>
-        Assert.Equal(method, MethodChoice.Choose(new(ExitsMethod.Auto, inbound, unlinkable, null, onLink, false), IpPrefix.Parse(prefix), networks, true).Method);
+        Assert.Equal(method, MethodChoice.Choose(new(ExitsMethod.Auto, inbound, unlinkable, null, onLink, false), IpPrefix.Parse(prefix), networks, true, false).Method);
 
     public static TheoryData<string, string> Pairs() =>
         [.. from router in new[] { "00a-clean-pd", "00b-clean-nat6", "00c-clean-npt6", "00d-clean-range", "06-ula-only-prefers-ipv4", "13-range-without-source", "26-wan-forward-accept", "01-masq6-privacy" }

@@ -214,7 +214,7 @@ internal static class AuthenticationRules
             all.Insert(1, "root-login-off");
         }
 
-        return [.. all];
+        return log.BroadBlockFirst is not null && all.Remove("config-first-wins") ? ["config-first-wins", .. all] : [.. all];
     }
 
     private static Conclusion? KeptBack(ClientLog log)

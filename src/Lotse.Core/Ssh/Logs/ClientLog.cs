@@ -107,8 +107,24 @@ public sealed record ClientLog
     /// <summary>The last line that is not empty.</summary>
     public LogLine? Last { get; init; }
 
-    /// <summary>Lines in which configuration files were read; more than the system's own.</summary>
+    /// <summary>Lines in which configuration files were read, and blocks of them applied; more than the system's own.</summary>
     public LogLine[] Configuration { get; init; } = [];
+
+    /// <summary>
+    /// A block of the user's configuration for all hosts that was applied before one for this host: what both set, the
+    /// first has decided (ssh_config(5)). Null: there is none.
+    /// </summary>
+    public (LogLine Broad, LogLine Narrow)? BroadBlockFirst
+    {
+        get
+        {
+            const string Mark = ": Applying options for ";
+            var applied = Configuration.Where(c => c.Text.Contains(Mark, StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal)).ToArray();
+            var broad = Array.FindIndex(applied, a => a.Text.EndsWith(Mark + "*", StringComparison.Ordinal));
+            var narrow = broad < 0 ? -1 : Array.FindIndex(applied, broad, a => !a.Text[(a.Text.IndexOf(Mark, StringComparison.Ordinal) + Mark.Length)..].Contains('*', StringComparison.Ordinal));
+            return narrow < 0 ? null : (applied[broad], applied[narrow]);
+        }
+    }
 
     /// <summary>The first notable line that holds the words.</summary>
     public LogLine? Find(params ReadOnlySpan<string> words)

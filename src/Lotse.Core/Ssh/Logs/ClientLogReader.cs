@@ -190,7 +190,7 @@ internal sealed class ClientLogReader
         {
             log = log with { ExitStatus = line };
         }
-        else if (text.StartsWith("Reading configuration data ", StringComparison.Ordinal))
+        else if (text.StartsWith("Reading configuration data ", StringComparison.Ordinal) || text.Contains(": Applying options for ", StringComparison.Ordinal))
         {
             Add(configuration, line);
         }
@@ -261,7 +261,7 @@ internal sealed class ClientLogReader
         text.Contains("banner line ", StringComparison.Ordinal) || text.StartsWith("Remote: ", StringComparison.Ordinal) || text.Contains("Invalid key length", StringComparison.Ordinal)
         || text.StartsWith("no such identity: ", StringComparison.Ordinal) || text.StartsWith("connect to address ", StringComparison.Ordinal) || text.Contains("read_passphrase", StringComparison.Ordinal)
         || text.StartsWith("key_load_p", StringComparison.Ordinal) || text.Contains("passphrase", StringComparison.Ordinal) || text.Contains("agent refused operation", StringComparison.Ordinal)
-        || text.Contains("communication with agent failed", StringComparison.Ordinal) || text.StartsWith("ssh_exchange_identification: ", StringComparison.Ordinal)
+        || text.Contains("communication with agent failed", StringComparison.Ordinal) || text.Contains("_exchange_identification: ", StringComparison.Ordinal)
         || text.StartsWith("client_input_channel_open_confirmation", StringComparison.Ordinal) || text.StartsWith("permanently_drop_suid", StringComparison.Ordinal);
 
     private void Plain(LogLine line)

@@ -60,7 +60,7 @@ internal static class ConnectionRules
     private static string[]? BadValue(ReadOnlySpan<char> said)
     {
         var words = said.ToString();
-        return (words.StartsWith("Bad ", StringComparison.OrdinalIgnoreCase) && !words.StartsWith("Bad Match", StringComparison.OrdinalIgnoreCase)) || words.StartsWith("unsupported option \"", StringComparison.Ordinal)
+        return (words.StartsWith("Bad ", StringComparison.OrdinalIgnoreCase) && !words.StartsWith("Bad Match", StringComparison.OrdinalIgnoreCase)) || words.StartsWith("unsupported ", StringComparison.Ordinal)
             || (words.StartsWith("Invalid ", StringComparison.OrdinalIgnoreCase) && !words.Contains("quote", StringComparison.OrdinalIgnoreCase))
             ? words.Contains("ssh-dss", StringComparison.Ordinal) ? ["drop_ssh-dss"]
             : words.Contains("cipher", StringComparison.OrdinalIgnoreCase) ? ["drop_cipher"]
@@ -158,7 +158,7 @@ internal static class ConnectionRules
         }
 
         // Lines before the identification are allowed (RFC 4253 section 4.2), but then one has to come.
-        var said = log.Server is null ? log.Find("banner line 0: ", "banner line ", "ssh_exchange_identification: HTTP", "ssh_exchange_identification: 220", "Bad remote protocol version identification") : null;
+        var said = log.Server is null ? log.Find("banner line 0: ", "banner line ", "Bad remote protocol version identification") ?? Array.Find(log.Notable, IsOldBannerLine) : null;
         var notRead = log.Find("could not read protocol version", "Bad remote protocol version identification", "No banner received", "invalid characters", "banner exchange: Connection to");
         if (said is not null || (notRead is not null && log.Server is null))
         {
@@ -166,6 +166,14 @@ internal static class ConnectionRules
         }
 
         return null;
+    }
+
+    /// <summary>Before 8.0 the lines of what is no ssh server stand behind the same words as what ssh says itself of the exchange.</summary>
+    private static bool IsOldBannerLine(LogLine line)
+    {
+        const string Mark = "ssh_exchange_identification: ";
+        return line.Text.StartsWith(Mark, StringComparison.Ordinal) && line.Text[Mark.Length..] is { Length: > 0 } rest
+            && !Array.Exists(["Connection closed", "Connection reset", "read: ", "write: ", "No banner", "Could not", "Not allowed", "Exceeded "], w => rest.StartsWith(w, StringComparison.Ordinal));
     }
 
     private static Conclusion? Network(ClientLog log)
@@ -193,15 +201,26 @@ internal static class ConnectionRules
         var unknown = log.Find("by UNKNOWN port", "to UNKNOWN port", "stdio forwarding failed");
         var ended = log.Server is null ? log.Find("exchange_identification: ", "banner exchange: ") : null;
         var helper = ended is null ? null : log.Find(": not found", "command not found", "nc: ", "ncat: ", "socat", "open failed", "proxy");
+        if (helper is null && !log.Proxied && unknown is not null && (ended is null || log.Verbosity > 0))
+        {
+            // A pipe to a program has no address; a connection that was reset has none any more either (getpeername(2)).
+            return log.Verbosity > 0 ? null
+                : Conclusion.Likely(unknown.Text.Contains("reset", StringComparison.Ordinal) ? "closed-before-banner" : "proxy-failed", $"{unknown.Text}; without -v it is not seen whether a program or a host stands in between", Exchange, unknown)
+                    with
+                { Others = unknown.Text.Contains("reset", StringComparison.Ordinal) ? ["closed-before-banner", "proxy-failed"] : ["proxy-failed", "closed-before-banner"] };
+        }
+
         return unknown is not null || helper is not null || (log.Proxied && ended is not null)
             ? Conclusion.Proven("proxy-failed", "the connection through ProxyCommand or ProxyJump ended before the server said anything", "ssh_config(5) ProxyCommand, ProxyJump", helper ?? log.Find("not found", "open failed", "No such file", "Connection refused", "timed out"), unknown ?? ended) : null;
     }
 
     private static Conclusion? Closed(ClientLog log)
     {
-        if (log.Find("exchange_identification: ") is { } before && log.Server is null)
+        var before = log.Server is not null ? null : log.Find("exchange_identification: ") ?? (log.Verbosity > 0 && log.Stage <= LogStage.Banner ? log.Find("Connection closed by ", "Connection reset by ") : null);
+        if (before is not null)
         {
-            string[] others = log.Verbosity > 0 ? [] : ["closed-before-banner", "source-penalty", "not-ssh-server"];
+            // Before 8.0 ssh prints nothing of a line that it cannot read.
+            string[] others = log.Verbosity == 0 ? ["closed-before-banner", "source-penalty", "not-ssh-server"] : log.Client < new SshVersion(8, 0) ? ["closed-before-banner", "not-ssh-server"] : [];
             return Conclusion.Proven("closed-before-banner", $"{before.Text}", Exchange, before, log.Find("Connection closed by ", "Connection reset by ")) with { Others = others };
         }
 

@@ -23,7 +23,10 @@ public static class LogDiagnosis
 
         if (told is not null && Outweighs(told, client))
         {
-            return told;
+            // The user whom the server does not know may be the one of a block that was not meant to decide.
+            return told.Cause is "wrong-user" or "user-not-allowed" && log.BroadBlockFirst is var (broad, narrow)
+                ? Conclusion.Likely("config-first-wins", $"{told.Because}; the user may be that of the block for all hosts, which comes before the one for this host", "ssh_config(5): the first obtained value is used", broad, narrow) with { Others = ["config-first-wins", told.Cause] }
+                : told;
         }
 
         // Its silence excludes what it would have said.

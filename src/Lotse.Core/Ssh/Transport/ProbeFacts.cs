@@ -58,4 +58,10 @@ public sealed record ProbeFacts
 
     /// <summary>What ended the conversation early; null: nothing did.</summary>
     public string? Trouble { get; init; }
+
+    /// <summary>The cause of the catalogue that <see cref="Trouble"/> is; null: none.</summary>
+    public string? Cause { get; init; }
+
+    /// <summary>Whether the system's ssh was asked in place of lotse's own transport.</summary>
+    public bool BySystem { get; init; }
 }

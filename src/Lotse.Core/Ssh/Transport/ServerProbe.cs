@@ -33,7 +33,8 @@ internal static class ServerProbe
         }
         catch (SocketException e)
         {
-            return facts with { Trouble = Words(e.SocketErrorCode) };
+            var (words, cause) = Words(e.SocketErrorCode);
+            return facts with { Trouble = words, Cause = cause };
         }
 
         facts = facts with { Connections = 1 };
@@ -48,13 +49,22 @@ internal static class ServerProbe
         }
         catch (SshProtocolException e)
         {
-            return Described(facts, connection) with { Trouble = e.Message };
+            return Described(facts, connection) with { Trouble = e.Message, Cause = e.Cause ?? HungUp(connection) };
         }
         catch (IOException)
         {
-            return Described(facts, connection) with { Trouble = "the server closed the connection" };
+            return Described(facts, connection) with { Trouble = "the server closed the connection", Cause = HungUp(connection) };
         }
     }
+
+    /// <summary>What it means that the server hung up: a line in place of an identification is its reason (sshd.c, since OpenSSH 8.3 and 9.8).</summary>
+    private static string HungUp(SshConnection connection) => connection.Banner switch
+    {
+        "Not allowed at this time" => "source-penalty",
+        "" or "Exceeded MaxStartups" => "closed-before-banner",
+        ['S', 'S', 'H', '-', ..] => "closed-during-handshake",
+        _ => "not-ssh-server",
+    };
 
     private static ProbeFacts Described(ProbeFacts facts, SshConnection connection) => connection.Offer.Length == 0 ? facts with { Banner = connection.Banner } : facts with
     {
@@ -67,7 +77,8 @@ internal static class ServerProbe
         HostKeyFingerprint = connection.HostKey.Length == 0 ? null : new PublicKey("", connection.HostKey, "").Fingerprint,
     };
 
-    private static ProbeFacts AskKeys(ProbeFacts facts, SshConnection connection, IReadOnlyList<(string File, PublicKey Key)> keys, int budget)
+    /// <summary>Asks about keys on a connection whose keys are exchanged.</summary>
+    internal static ProbeFacts AskKeys(ProbeFacts facts, SshConnection connection, IReadOnlyList<(string File, PublicKey Key)> keys, int budget)
     {
         var results = facts.Keys;
         var queries = 0;
@@ -189,13 +200,13 @@ internal static class ServerProbe
         return null;
     }
 
-    private static string Words(SocketError error) => error switch
+    private static (string Words, string? Cause) Words(SocketError error) => error switch
     {
-        SocketError.ConnectionRefused => "connection refused",
-        SocketError.TimedOut or SocketError.WouldBlock or SocketError.InProgress or SocketError.AlreadyInProgress => "connection timed out",
-        SocketError.HostUnreachable => "no route to host",
-        SocketError.NetworkUnreachable => "network is unreachable",
-        SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData => "name not known",
-        _ => "cannot connect",
+        SocketError.ConnectionRefused => ("connection refused", "connection-refused"),
+        SocketError.TimedOut or SocketError.WouldBlock or SocketError.InProgress or SocketError.AlreadyInProgress => ("connection timed out", "connection-timeout"),
+        SocketError.HostUnreachable => ("no route to host", "no-route-to-host"),
+        SocketError.NetworkUnreachable => ("network is unreachable", "network-unreachable"),
+        SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData => ("name not known", "name-unknown"),
+        _ => ("cannot connect", null),
     };
 }

@@ -53,7 +53,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
                 Banner = line;
                 if (!line.StartsWith("SSH-2.0-", StringComparison.Ordinal) && !line.StartsWith("SSH-1.99-", StringComparison.Ordinal))
                 {
-                    throw new SshProtocolException($"the server speaks only protocol 1: {ByteText.Escape(line)}");
+                    throw new SshProtocolException($"the server speaks only protocol 1: {ByteText.Escape(line)}", "protocol-1-server");
                 }
 
                 return;
@@ -62,7 +62,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
             Banner = lines == 0 ? line : Banner;
         }
 
-        throw new SshProtocolException($"what answers is no ssh server; it says: {ByteText.Escape(Banner)}");
+        throw new SshProtocolException($"what answers is no ssh server; it says: {ByteText.Escape(Banner)}", "not-ssh-server");
     }
 
     /// <summary>Exchanges KEXINIT and keys; the host key's signature is checked.</summary>
@@ -82,7 +82,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
 
         Offer = lists;
         var guessed = reader.Byte() != 0;
-        string Choose(string what, string[] names, string[] offered) => AlgorithmList.Agree(names, offered) ?? throw new SshProtocolException($"no {what} in common with lotse; the server offers {ByteText.Escape(string.Join(',', offered))}");
+        string Choose(string what, string[] names, string[] offered) => AlgorithmList.Agree(names, offered) ?? throw new SshProtocolException($"no {what} in common with lotse; the server offers {ByteText.Escape(string.Join(',', offered))}", SshProtocolException.BeyondLotse);
         string kex = Choose("key exchange method", KeyExchange.Names, lists[0]), hostKey = Choose("host key type", HostKeySignature.Names, lists[1]), cipher = Choose("cipher", PacketCipher.Names, lists[2]);
         _ = Choose("cipher", PacketCipher.Names, lists[3]);
         string? Mac(string name, string[] offered) => name.EndsWith("-ctr", StringComparison.Ordinal) ? Choose("MAC", PacketCipher.MacNames, offered) : null;
@@ -225,7 +225,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         }
         catch (IOException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.TimedOut or SocketError.WouldBlock })
         {
-            throw new SshProtocolException($"no answer within {patience.TotalSeconds:0} seconds");
+            throw new SshProtocolException($"no answer within {patience.TotalSeconds:0} seconds", Banner.Length == 0 ? "banner-timeout" : "mtu-blackhole");
         }
         catch (IOException e)
         {
@@ -247,7 +247,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
             line.Add(one);
         }
 
-        throw new SshProtocolException("what answers is no ssh server: its first line has no end");
+        throw new SshProtocolException("what answers is no ssh server: its first line has no end", "not-ssh-server");
     }
 
     /// <summary>Milliseconds that are left for all.</summary>

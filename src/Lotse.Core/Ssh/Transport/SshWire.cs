@@ -5,7 +5,15 @@ namespace Lotse.Ssh.Transport;
 
 /// <summary>The other side broke the protocol, sent too much, or took too long.</summary>
 /// <param name="message">What, in one line.</param>
-public sealed class SshProtocolException(string message) : Exception(message);
+/// <param name="cause">The cause of the catalogue that it is, <see cref="BeyondLotse"/>, or null: it depends on how far the connection came.</param>
+public sealed class SshProtocolException(string message, string? cause = null) : Exception(message)
+{
+    /// <summary>The server speaks nothing that this transport speaks; ssh itself may.</summary>
+    public const string BeyondLotse = "beyond-lotse";
+
+    /// <summary>The cause.</summary>
+    public string? Cause => cause;
+}
 
 /// <summary>Builds the data types of RFC 4251 section 5.</summary>
 internal sealed class SshWriter

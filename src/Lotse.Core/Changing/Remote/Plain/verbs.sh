@@ -93,19 +93,31 @@ hook() {
     # The file does nothing by itself; the link, made in one step, is what counts.
     printf '%s\n' "$text" >"$hook" && chmod 755 "$hook" && ln -s "$target" "$link" && durable "$hook" "${hook%/*}" "${link%/*}" || refuse "the start of the machine cannot be told to put it back"
 }
+# Whose time the two folders had is noted first: this may be cut short between taking the hook out and giving the time back.
 unhook() {
     start_hook
-    [ -n "$hook" ] && [ -e "$hook" ] || return 0
+    [ -n "$hook" ] || return 0
     others=$own own=''
-    which=link w=${link%/*}
-    ours
-    which=hook w=${hook%/*}
-    ours
+    if [ -e "$e/unhook" ]; then
+        read -r own <"$e/unhook"
+        own=" $own"
+    elif [ -e "$hook" ]; then
+        which=link w=${link%/*}
+        ours
+        which=hook w=${hook%/*}
+        ours
+        echo "$own" >"$e/unhook.new" && mv "$e/unhook.new" "$e/unhook"
+    else
+        own=$others
+        return 0
+    fi
     rm -f "$link" "$hook"
-    [ ! -e "$e/made-hook" ] || rmdir "${link%/*}"
-    give_time
+    [ ! -e "$e/made-hook" ] || [ ! -d "${link%/*}" ] || rmdir "${link%/*}"
     which=link w=${link%/*}
     give_time
+    which=hook w=${hook%/*}
+    give_time
+    rm -f "$e/unhook"
     own=$others
 }
 

@@ -1,0 +1,33 @@
+using System.Runtime.CompilerServices;
+
+namespace Lotse.Fuzz;
+
+/// <summary>A reader of foreign bytes.</summary>
+/// <param name="Name">The word on the command line.</param>
+/// <param name="Seeds">Good inputs to start from.</param>
+/// <param name="Read">Reads an input and says in a few words what it found: inputs that make it say something new are kept and changed further. Must not throw.</param>
+internal sealed record Target(string Name, Func<IEnumerable<byte[]>> Seeds, Func<byte[], string> Read)
+{
+    /// <summary>Every reader, a line each. What it takes to call one stands in the area's own file beside this one.</summary>
+    public static readonly Target[] All =
+    [
+        new("ssh-log", () => Files("tests/data/ssh/logs", "*.log"), SshReaders.Log),
+        new("ssh-packets", SshReaders.Conversations, SshReaders.Packets),
+        new("ssh-cipher", SshReaders.Ciphertexts, SshReaders.Cipher),
+        new("ssh-files", SshReaders.KeyFiles, SshReaders.Files),
+    ];
+
+    /// <summary>Files of the checkout.</summary>
+    private static IEnumerable<byte[]> Files(string folder, string pattern, [CallerFilePath] string here = "")
+    {
+        for (var top = File.Exists(here) ? Path.GetDirectoryName(here) : AppContext.BaseDirectory; top is not null; top = Path.GetDirectoryName(top))
+        {
+            if (Directory.Exists(Path.Combine(top, folder)))
+            {
+                return Directory.EnumerateFiles(Path.Combine(top, folder), pattern, SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(File.ReadAllBytes);
+            }
+        }
+
+        return [];
+    }
+}

@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.Text.Json;
+using Xunit;
+
+namespace Lotse.LabTests;
+
+/// <summary>Clients and servers of other Debian releases, against the tables and the probe.</summary>
+public sealed class SshReleasesTests : IDisposable
+{
+    private static readonly string[] KeyTypes = ["ed25519", "rsa", "ecdsa"];
+    private readonly SshLab lab = new();
+
+    public void Dispose() => lab.Dispose();
+
+    /// <summary>Which of three keys the sshd and the Dropbear of a release take: asked without a signature, and by real logins.</summary>
+    [Theory]
+    [InlineData("bullseye", "OpenSSH_8.4", "dropbear_2020.81")]
+    [InlineData("trixie", "OpenSSH_10.0", "dropbear_2025.89")]
+    public void The_probe_says_what_a_login_finds(string release, string sshd, string dropbear)
+    {
+        var root = DebianRoot.Ssh(release);
+        var port = lab.Sshd(root, release == "bullseye" ? [] : ["PerSourcePenalties no"]);
+        Asked(port, sshd, [true, true, false]);
+
+        // Dropbear reads the keys of the user's home.
+        var home = Directory.CreateDirectory(root.Folder + "/root/.ssh").FullName;
+        File.WriteAllText(home + "/authorized_keys", File.ReadAllText(lab.At("ecdsa.pub")) + File.ReadAllText(lab.At("rsa.pub")));
+        SshLab.Must("chmod", "-R", "go-rwx", root.Folder + "/root");
+        SshLab.Must("chown", "-R", "0:0", root.Folder + "/root");
+        File.WriteAllText(root.Folder + "/etc/shells", "/bin/sh\n");
+        File.Delete(root.Folder + "/etc/lotse/dropbear_host");
+        SshLab.Must("chroot", root.Folder, "dropbearkey", "-t", "ed25519", "-f", "/etc/lotse/dropbear_host");
+        var other = SshLab.FreePort();
+        lab.Start(other, "chroot", root.Folder, "/usr/sbin/dropbear", "-F", "-E", "-p", $"127.0.0.1:{other}", "-r", "/etc/lotse/dropbear_host");
+        Asked(other, dropbear, [false, true, true]);
+    }
+
+    /// <summary>The client of a release at three servers, against what is predicted for its version.</summary>
+    [Theory]
+    [InlineData("bullseye", "8.4")]
+    [InlineData("trixie", "10.0")]
+    public void A_client_does_what_is_predicted(string release, string version)
+    {
+        var root = DebianRoot.Ssh(release);
+        var folder = Directory.CreateDirectory(root.Folder + "/etc/lotse-client").FullName;
+        lab.Keys();
+        foreach (var type in KeyTypes)
+        {
+            File.Copy(lab.At(type), $"{folder}/{type}", overwrite: true);
+            File.Copy(lab.At(type) + ".pub", $"{folder}/{type}.pub", overwrite: true);
+            SshLab.Must("chmod", "600", $"{folder}/{type}");
+        }
+
+        foreach (var (port, server, works) in new[] { (lab.Old(), "dropbear:2018.76", "rsa"), (lab.Sshd(), "openssh:9.2", "ed25519 rsa") })
+        {
+            foreach (var type in works.Split(' '))
+            {
+                foreach (var options in new[] { "", "HostKeyAlgorithms=+ssh-rsa", "HostKeyAlgorithms=+ssh-rsa PubkeyAcceptedKeyTypes=+ssh-rsa" })
+                {
+                    // The old server has an RSA host key alone, other than the Dropbear of that name.
+                    var host = server == "dropbear:2018.76" && options.Length == 0 ? null : server;
+                    string[] given = [.. options.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+                    var login = root.Run(["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", $"/etc/lotse-client/{type}", "-p", port.ToString(CultureInfo.InvariantCulture), .. given.SelectMany(g => new[] { "-o", g }), "root@127.0.0.1", "true"]);
+                    if (host is not null)
+                    {
+                        var predicted = Lab.RunLotse(["ssh", "predict", host, "--client", version, "--key", type == "rsa" ? "rsa3072" : type, .. given.SelectMany(g => new[] { "--option", g })]);
+                        Assert.True(predicted.ExitCode == 0 == (login.ExitCode == 0), $"{version} {server} {type} {options}: {predicted.Text}{login.ErrorText}");
+                    }
+                }
+            }
+        }
+    }
+
+    private void Asked(int port, string banner, bool[] expected)
+    {
+        var answer = lab.Probe(port, KeyTypes);
+        Assert.Contains(banner, answer.GetProperty("banner").GetString(), StringComparison.Ordinal);
+        Assert.Equal(expected, answer.GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("accepted").ValueKind == JsonValueKind.True));
+        foreach (var (type, works) in KeyTypes.Zip(expected))
+        {
+            File.WriteAllText(lab.Config, lab.Block("box", port, type).Replace("accept-new", "no", StringComparison.Ordinal));
+            Assert.Equal(works, lab.Login("box").ExitCode == 0);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using Lotse.Ssh;
+using Lotse.Ssh.Logs;
+using Lotse.Ssh.Transport;
+using Xunit;
+
+namespace Lotse.Tests.Ssh;
+
+/// <summary>What would become of a login, from what a server says; and what is kept of it.</summary>
+public class HostTests
+{
+    private static readonly PublicKey Ed25519 = PublicKey.Parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVJ2J8vB0hVQ8w0cU5kq1b8yHAgfBdlU6bqvYqzT7dW me")!;
+    private static readonly PublicKey Other = PublicKey.Parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILVJ2J8vB0hVQ8w0cU5kq1b8yHAgfBdlU6bqvYqzT7dW you")!;
+
+    [Theory]
+    [InlineData("a,b,c", "a,b,c", null)]
+    [InlineData("a,b,c", "a,b,c,d", "+d")]
+    [InlineData("a,b,c", "a,c", "-b")]
+    [InlineData("a,b,c", "d,c,a,b", "^d,c")]
+    [InlineData("a,b,c", "c,b", "c,b")]
+    [InlineData("a,b,c", "", "-a,b,c")]
+    public void A_list_tells_how_it_was_made(string defaults, string list, string? change)
+    {
+        string[] before = defaults.Split(','), after = list.Split(',', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(change, AlgorithmList.Change(before, after));
+        Assert.Equal(after, change is null ? before : AlgorithmList.Apply(before, change));
+    }
+
+    /// <summary>What the configuration added stays; what the release took away goes.</summary>
+    [Fact]
+    public void An_upgraded_client_keeps_what_was_configured()
+    {
+        var now = ClientModel.Defaults(new(8, 4)).With([new("KexAlgorithms", "+diffie-hellman-group14-sha1")]);
+        var then = now.Upgraded(new(10, 0), ClientModel.Defaults(new(8, 4)));
+        Assert.Contains("diffie-hellman-group14-sha1", then.Kex);
+        Assert.Contains("ssh-rsa", now.UserKeys);
+        Assert.DoesNotContain("ssh-rsa", then.UserKeys);
+        Assert.Null(then.Refused);
+    }
+
+    /// <summary>A block that comes first replaces what later ones set of the same option: its value has to hold theirs.</summary>
+    [Fact]
+    public void What_other_blocks_add_is_not_lost()
+    {
+        var defaults = ClientModel.Defaults(new(9, 2));
+        var configured = defaults.With([new("PubkeyAcceptedKeyTypes", "+ssh-dss")]);
+        KeyValuePair<string, string>[] needed = [new("PubkeyAcceptedKeyTypes", "+ssh-rsa")];
+        Assert.Equal("+ssh-dss,ssh-rsa", Assert.Single(SshPlan.Written(defaults, configured.With(needed), needed)).Value);
+        Assert.Equal("+ssh-rsa", Assert.Single(SshPlan.Written(defaults, defaults.With(needed), needed)).Value);
+    }
+
+    [Theory]
+    [InlineData("box.example ", "box.example", true)]
+    [InlineData("box.example,192.0.2.7 ", "192.0.2.7", true)]
+    [InlineData("*.example,!box.example ", "box.example", false)]
+    [InlineData("[box.example]:2222 ", "[box.example]:2222", true)]
+    [InlineData("[box.example]:2222 ", "box.example", false)]
+    [InlineData("|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ", "192.168.1.61", true)]
+    [InlineData("|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ", "192.168.1.62", false)]
+    public void A_line_of_known_hosts_is_for_a_name(string names, string name, bool fits) =>
+        Assert.Equal(fits, Assert.Single(KnownHost.Read("# a comment\n\n" + names + $"{Ed25519.Type} {Convert.ToBase64String(Ed25519.Blob)} me\n")).IsFor(name));
+
+    [Theory]
+    [InlineData("SSH-2.0-OpenSSH_10.0p2", "192.0.2.7:22", 1, 2, 3)]
+    [InlineData("SSH-2.0-OpenSSH_10.0p2", "192.0.2.7:22", 1, 6, 0)]
+    [InlineData("SSH-2.0-OpenSSH_10.0p2", "192.0.2.7:22", 0, 2, 0)]
+    [InlineData("SSH-2.0-OpenSSH_9.2p1", "192.0.2.7:22", 1, 2, 0)]
+    [InlineData("SSH-2.0-dropbear_2022.83", "192.0.2.7:22", 1, 2, 0)]
+    [InlineData("SSH-2.0-OpenSSH_10.0p2", "127.0.0.1:22", 1, 2, 0)]
+    public void A_server_that_counts_is_not_asked_too_often(string banner, string address, int queries, int seconds, int wait)
+    {
+        var asked = new DateTimeOffset(2026, 11, 25, 12, 0, 0, TimeSpan.Zero);
+        Assert.Equal(TimeSpan.FromSeconds(wait), new CachedProbe("box", asked, Probe([]) with { Banner = banner, Address = address, Queries = queries }).Wait(asked + TimeSpan.FromSeconds(seconds)));
+    }
+
+    [Fact]
+    public void What_is_kept_of_other_keys_stays_with_the_same_server()
+    {
+        var older = new CachedProbe("box", default, Probe([new("a.pub", "ssh-ed25519", true, "ssh-ed25519", []), new("b.pub", "ssh-ed25519", true, "ssh-ed25519", [])]));
+        var newer = new CachedProbe("box", default, Probe([new("b.pub", "ssh-ed25519", false, null, ["ssh-ed25519"])]));
+        Assert.Equal([("b.pub", false), ("a.pub", true)], newer.Over(older).Facts.Keys.Select(k => (k.File, k.Accepted!.Value)));
+        Assert.Single((newer with { Facts = newer.Facts with { Banner = "SSH-2.0-OpenSSH_9.9" } }).Over(older).Facts.Keys);
+    }
+
+    [Theory]
+    [InlineData(true, 384, "known", "ok")]
+    [InlineData(true, 384, "none", "ok")]
+    [InlineData(true, 420, "known", "private-key-modes")]
+    [InlineData(true, null, "known", "identity-missing")]
+    [InlineData(true, 384, "changed", "hostkey-changed")]
+    [InlineData(true, 384, "revoked", "hostkey-revoked")]
+    [InlineData(false, 384, "known", "server-refused-key")]
+    [InlineData(null, 384, "known", null)]
+    public void The_cause_is_found(bool? accepted, int? mode, string known, string? cause)
+    {
+        KnownHost[] lines = known switch { "none" => [], "changed" => [new(1, "", "box", Other)], "revoked" => [new(1, "@revoked", "*", Ed25519)], _ => [new(1, "", "box", Ed25519)] };
+        var probe = Probe([new("id.pub", "ssh-ed25519", accepted, accepted == true ? "ssh-ed25519" : null, accepted == false ? ["ssh-ed25519"] : [])]);
+        var report = HostDiagnosis.Of(new(new("box", null, "box", 22, "me", [new("id", "id.pub", Ed25519, mode)]), new(9, 2), probe, lines, "box"));
+        Assert.Equal(cause, ((HostAnswer)report.Answer!.Value).Cause);
+        Assert.Equal(cause is null or Conclusion.Worked, report.Findings.Length == 0);
+        Assert.Equal(cause is null or "server-refused-key", report.Unknowns.Length > 0);
+    }
+
+    [Theory]
+    [InlineData("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVJ2J8vB0hVQ8w0cU5kq1b8yHAgfBdlU6bqvYqzT7dW root@box\nFingerprint: SHA256:abc\n")]
+    [InlineData("box ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVJ2J8vB0hVQ8w0cU5kq1b8yHAgfBdlU6bqvYqzT7dW\n")]
+    public void The_keys_of_an_initrd_are_read_as_they_are_printed(string text) => Assert.Equal(Ed25519.Fingerprint, Assert.Single(InitrdServer.OfText("Public key portion is:\n" + text)).Fingerprint);
+
+    private static ProbeFacts Probe(ProbedKey[] keys) => new()
+    {
+        Address = "box:22",
+        User = "me",
+        Banner = "SSH-2.0-OpenSSH_9.2p1",
+        Kex = ["curve25519-sha256"],
+        HostKeys = ["ssh-ed25519"],
+        Ciphers = ["aes128-ctr"],
+        Macs = ["hmac-sha2-256"],
+        ServerSigAlgs = ["ssh-ed25519", "rsa-sha2-512"],
+        HostKeyType = "ssh-ed25519",
+        HostKeyFingerprint = Ed25519.Fingerprint,
+        Keys = keys,
+        Connections = 1,
+        Queries = keys.Length,
+    };
+}
