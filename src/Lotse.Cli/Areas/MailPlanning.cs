@@ -90,7 +90,7 @@ internal static class MailPlanning
             }
             else
             {
-                changes.Add(new ByHand(Paste(domain, diff)));
+                changes.AddRange(Paste(domain, diff).Select(l => new ByHand(l)));
             }
         }
 
@@ -118,7 +118,8 @@ internal static class MailPlanning
         return null;
     }
 
-    private static string Paste(string domain, RecordDiff diff)
+    /// <summary>Lines for a registrar's form, one a record, then the traps of such forms that these records can meet.</summary>
+    private static IEnumerable<string> Paste(string domain, RecordDiff diff)
     {
         string Line(DnsRecord record)
         {
@@ -130,7 +131,22 @@ internal static class MailPlanning
             return $"{name} {DnsTypes.Name(record.Type)} {value}{ttl}";
         }
 
-        return string.Join("; ", [$"at the provider of the DNS of {domain}", .. diff.Remove.Select(r => $"remove {Line(r)}"), .. diff.Add.Select(r => $"add {Line(r)}"),
-            "enter names without the domain where the form appends it, values without quotes; an MX host that comes out with your domain behind it needs a dot at its end; a form that cuts at 255 characters needs the value in two strings"]);
+        foreach (var line in diff.Remove.Select(r => $"remove {Line(r)}").Concat(diff.Add.Select(r => $"add {Line(r)}")))
+        {
+            yield return $"at the provider of the DNS of {domain}: {line}";
+        }
+
+        string[] traps =
+        [
+            .. diff.Add.Any(r => r.Name == domain) ? new[] { "@ is the domain itself; some forms want an empty name instead" } : [],
+            .. diff.Add.Any(r => r.Name != domain) ? new[] { $"enter names without .{domain} where the form appends it" } : [],
+            .. diff.Add.Any(r => r.Type == DnsType.TXT) ? new[] { "enter values without quotes" } : [],
+            .. diff.Add.Any(r => r.Type == DnsType.TXT && ByteText.Encode(r.Joined).Length > 255) ? new[] { "a value of more than 255 characters needs two strings where the form cuts it" } : [],
+            .. diff.Add.Any(r => r.Type == DnsType.MX) ? new[] { "the number before an MX host is its priority; a host that comes out with your domain behind it needs a dot at its end" } : [],
+        ];
+        if (traps.Length > 0)
+        {
+            yield return $"mind in the form: {string.Join("; ", traps)}; lotse mail why {domain} says afterwards whether it is right";
+        }
     }
 }

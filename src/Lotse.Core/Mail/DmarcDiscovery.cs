@@ -105,10 +105,10 @@ public sealed record DmarcDiscovery(string Domain, DmarcLevel[] Levels)
     /// <summary>The organizational domain by the public suffix list (RFC 7489 section 3.2).</summary>
     public static string OldOrganization(string domain) => PublicSuffix.Organization(domain);
 
-    /// <summary>The record that an old receiver takes: the domain's own, else that of its organizational domain.</summary>
+    /// <summary>The record that an old receiver takes: the domain's own, else that of its organizational domain; several at the domain end the search (RFC 7489 section 6.6.3).</summary>
     public static DmarcLevel OldCovering(string domain, DnsLookups dns)
     {
         var own = Level(domain, dns);
-        return own.Record is not null || OldOrganization(domain) == domain ? own : Level(OldOrganization(domain), dns);
+        return own.Records.Length > 0 || OldOrganization(domain) == domain ? own : Level(OldOrganization(domain), dns);
     }
 }

@@ -25,7 +25,7 @@ internal static class DmarcFindings
     private static Seen[] Records(DomainView view) => DomainView.Seen(view.Dmarc.Levels[0].Answer, Name(view), DnsType.TXT);
 
     private static Finding? AtRoot(DomainView view) => Array.Find(view.Texts, t => DmarcRecord.Parse(t) is not null || t.TrimStart('"', ' ').StartsWith("v=DMARC1", StringComparison.OrdinalIgnoreCase)) is { } text
-        ? Make("mail/dmarc-at-root", Severity.Warning, view.Domain, $"a DMARC record stands at {Value.Domain(view.Domain)} itself: receivers look at _dmarc.{Value.Domain(view.Domain)}", [Because("the record belongs below _dmarc", "RFC 9989 section 4.7", new Seen(text, $"{view.Domain} TXT"))], new Remedy($"move it to _dmarc.{Value.Domain(view.Domain)}")) : null;
+        ? Make("mail/dmarc-at-root", Severity.Warning, view.Domain, $"a DMARC record stands at {Value.Domain(view.Domain)} itself: receivers look at _dmarc.{Value.Domain(view.Domain)}", [Because("the record belongs below _dmarc", "RFC 9989 section 4.5", new Seen(text, $"{view.Domain} TXT"))], new Remedy($"move it to _dmarc.{Value.Domain(view.Domain)}")) : null;
 
     private static IEnumerable<Finding?> Existence(DomainView view)
     {
@@ -129,7 +129,7 @@ internal static class DmarcFindings
         {
             if (view.Receiver is { Role: "forwarder" } forwarder)
             {
-                yield return Make("mail/dmarc-rua-forwarded", Severity.Info, view.Domain, $"reports go through {forwarder.Name} to your mailbox: attachments of strangers every day", [Because("rua is an address of the forwarded domain", "RFC 9990 section 3", seen)], new Remedy("send them to an address of their own"));
+                yield return Make("mail/dmarc-rua-forwarded", Severity.Info, view.Domain, $"reports go through {forwarder.Name} to your mailbox: attachments of strangers every day", [Because("rua is an address of the forwarded domain", "RFC 9990 section 3.5", seen)], new Remedy("send them to an address of their own"));
             }
 
             yield break;
@@ -137,15 +137,15 @@ internal static class DmarcFindings
 
         var authorisation = DnsName.Under($"{view.Domain}._report._dmarc", domain);
         var foreign = DmarcDiscovery.Of(domain, view.Dns).Organization != view.Dmarc.Organization;
-        if (foreign && authorisation is not null && view.Dns[authorisation, DnsType.TXT] is { Known: true } answer && !answer.Of(DnsType.TXT).Any(r => r.Joined.TrimStart().StartsWith("v=DMARC1", StringComparison.Ordinal)))
+        if (foreign && authorisation is not null && view.Dns[authorisation, DnsType.TXT] is { Known: true } answer && !answer.Of(DnsType.TXT).Any(r => DmarcRecord.Parse(r.Joined) is not null))
         {
-            yield return Make("mail/dmarc-rua-unauthorised", Severity.Error, domain, $"reports to {Value.Domain(domain)} are not sent: it has not agreed to take them for {Value.Domain(view.Domain)}", [Because($"{Value.Domain(authorisation)} has to say v=DMARC1", "RFC 9990 section 3", [.. seen, .. DomainView.Seen(answer, authorisation, DnsType.TXT)])], new Remedy("use an address of your own domain, or ask them to publish it"));
+            yield return Make("mail/dmarc-rua-unauthorised", Severity.Error, domain, $"reports to {Value.Domain(domain)} are not sent: it has not agreed to take them for {Value.Domain(view.Domain)}", [Because($"{Value.Domain(authorisation)} has to say v=DMARC1", "RFC 9990 section 4", [.. seen, .. DomainView.Seen(answer, authorisation, DnsType.TXT)])], new Remedy("use an address of your own domain, or ask them to publish it"));
         }
 
         var exchanges = Exchanges.Of(domain, view.Dns);
         if (!exchanges.TakesMail)
         {
-            yield return Make("mail/dmarc-rua-dead", Severity.Warning, domain, $"reports go to {Value.Domain(domain)}, which takes no mail", [exchanges.Reason, Because("rua names it", "RFC 9990 section 3", seen)], new Remedy("name an address that exists"));
+            yield return Make("mail/dmarc-rua-dead", Severity.Warning, domain, $"reports go to {Value.Domain(domain)}, which takes no mail", [exchanges.Reason, Because("rua names it", "RFC 9990 section 3.5", seen)], new Remedy("name an address that exists"));
         }
     }
 }

@@ -58,6 +58,9 @@ public static class MailDiagnosis
         }
     }
 
+    /// <summary>Terms that are shown; a record that leads further is broken anyway.</summary>
+    private const int MostTerms = 24;
+
     private static Text Headline(DomainView view, Finding[] findings)
     {
         Text who = view.Receiver is { } r && view.Senders is [var s, ..] ? (Text)$"{r.Name} receives, {s.Provider.Name} sends"
@@ -81,8 +84,12 @@ public static class MailDiagnosis
 
         var good = view.Spf.Record is { Broken: null };
         return new(good ? (Text)$"SPF can align: one record, {view.Spf.Lookups} of {SpfEvaluation.LookupLimit} lookups, {view.Spf.Voids} of {SpfEvaluation.VoidLimit} without an answer" : "SPF can align",
-            good ? Verdict.Yes : Verdict.No, Rule, [.. view.Spf.Records.Select(r => new Seen(r.Text, $"{view.Domain} TXT, {view.Text.Server}"))]);
+            good ? Verdict.Yes : Verdict.No, Rule, [.. view.Spf.Records.Select(r => new Seen(r.Text, $"{view.Domain} TXT, {view.Text.Server}")), .. Terms(view.Spf, 0).Take(MostTerms).Select(t => new Seen($"{new string('>', t.Depth)}{(t.Depth > 0 ? " " : "")}{t.Term.Term.Text}: {t.Term.Lookups} of {SpfEvaluation.LookupLimit} lookups, {t.Term.Voids} of {SpfEvaluation.VoidLimit} without an answer so far", $"{t.Domain} TXT"))]);
     }
+
+    /// <summary>The terms that ask DNS, with what they lead to, each with the running count.</summary>
+    private static IEnumerable<(int Depth, string Domain, SpfTreeTerm Term)> Terms(SpfTree tree, int depth) =>
+        tree.Terms.Where(t => t.Term.AsksDns).SelectMany(t => (t.Below is null ? [] : Terms(t.Below, depth + 1)).Prepend((depth, tree.Domain, t)));
 
     private static Reason Dkim(DomainView view) =>
         view.HasKey ? new("DKIM can align: a key is published", Verdict.Yes, "RFC 6376 section 3.6", [.. view.Selectors.Where(s => s.Keys.Any(k => k.Fault is null && !k.Revoked)).Take(4).Select(s => new Seen(s.Selector, $"{s.Selector}._domainkey.{view.Domain} TXT"))])

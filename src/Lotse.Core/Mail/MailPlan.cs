@@ -229,7 +229,7 @@ public sealed record MailPlan(RecordDiff Now, LaterStep[] Later, string[] Vanish
                 tags["rua"] = string.Join(',', kept);
             }
 
-            notes.Add(new($"reports to {Value.Domain(string.Join(", ", dead))} never arrive", Verdict.Yes, "RFC 9990 section 3"));
+            notes.Add(new($"reports to {Value.Domain(string.Join(", ", dead))} never arrive", Verdict.Yes, "RFC 9990 sections 3.5, 4"));
         }
 
         string[] first = ["p"];
@@ -291,8 +291,10 @@ public sealed record MailPlan(RecordDiff Now, LaterStep[] Later, string[] Vanish
                 why.Add(new($"the old MX stay for now, with a TTL of {LowTtl} seconds, so that the move is quick and can be taken back", Verdict.Yes, "RFC 1035 section 3.2.1", [.. old.Select(r => new Seen($"{r.Text}, TTL {r.Ttl}", $"{view.Domain} MX"))]));
             }
 
-            var day = cool > today ? cool : today.AddDays((int)Math.Ceiling(ttl / 86400.0));
-            later.Add(new(day, $"move the MX to {receiver.Name}: lotse mail plan {view.Domain} --receive {receiver.Id}{(goal.Send is null ? "" : $" --send {goal.Send.Id} --sender-since {(goal.SenderSince ?? today):yyyy-MM-dd}")}{(cool > today ? $"; {goal.Send!.Name} lets a new sender address be used only after {goal.Send.CoolDownDays} days, and the old MX has to receive its confirmation until then" : $"; the old TTL of {ttl} seconds is over then")}"));
+            // Both have to be over: the time for which resolvers keep the old MX, and the sender's own.
+            var forgotten = lowered ? today : today.AddDays((int)Math.Ceiling(ttl / 86400.0));
+            var day = cool > forgotten ? cool : forgotten;
+            later.Add(new(day, $"move the MX to {receiver.Name}: lotse mail plan {view.Domain} --receive {receiver.Id}{(goal.Send is null ? "" : $" --send {goal.Send.Id} --sender-since {(goal.SenderSince ?? today):yyyy-MM-dd}")}{(cool > today ? $"; {goal.Send!.Name} lets a new sender address be used only after {goal.Send.CoolDownDays} days, and the old MX has to receive its confirmation until then" : "")}{(lowered ? "" : $"; the old TTL of {ttl} seconds is over then")}"));
             later.Add(new(day.AddDays(1), $"when mail arrives at {receiver.Name}: raise the TTL of the MX to {UsualTtl}, and end the account at the old provider"));
             return;
         }

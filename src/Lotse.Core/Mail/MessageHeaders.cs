@@ -144,6 +144,12 @@ public sealed class MessageHeaders
     /// <summary>Verifies the chain of seals: none, pass, fail or temperror.</summary>
     public string VerifyArc(DnsLookups dns)
     {
+        // RFC 8617 section 4.1.2: a seal is never signed by the signature of the message.
+        if (message.Headers.Where(h => h.Id == HeaderId.ArcMessageSignature).Any(h => Tag(h, "h").Split(':').Any(n => n.Trim().Equals("ARC-Seal", StringComparison.OrdinalIgnoreCase))))
+        {
+            return "fail";
+        }
+
         try
         {
             return new ArcVerifier(new DnsKeys(dns)).Verify(message).Chain.ToString().ToLowerInvariant();

@@ -245,10 +245,10 @@ public sealed class SpfEvaluation
             return (Match.PermError, problem);
         }
 
-        // All are wanted at once, then looked at in order.
+        // Section 5.4: an address lookup on each name returned, then the comparison. So those without an answer all count, as the reference implementation has it.
         foreach (var host in hosts)
         {
-            _ = AskAddress(host);
+            CountVoid(AskAddress(host));
         }
 
         foreach (var host in hosts)
@@ -259,15 +259,9 @@ public sealed class SpfEvaluation
                 return Fail(host, AddressType, addresses);
             }
 
-            CountVoid(addresses);
             if (Hit(addresses, term) is { } hit)
             {
                 return (Match.Yes, $"{host} is {hit}");
-            }
-
-            if (voids > VoidLimit)
-            {
-                break;
             }
         }
 
