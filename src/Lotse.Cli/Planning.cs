@@ -74,7 +74,7 @@ internal static class Planning
     {
         using var here = new LocalHost();
         var again = here.Status(path) is { Ok: true, Value.Kind: FileKind.File } && here.ReadFile(path, Plan.Limit) is { Ok: true, Value: var old } && Plan.Parse(path, old).Ok;
-        if ((again ? NewFile.Replace(path, plan.ToBytes()) : NewFile.Write(path, plan.ToBytes())) is { } error)
+        if ((again ? NewFile.Replace(path, plan.ToBytes(), 0x180) : NewFile.Write(path, plan.ToBytes())) is { } error)
         {
             throw new NotKnownException(error.Message, error.Message.EndsWith("file exists", StringComparison.Ordinal) ? "a plan is written over an earlier plan, never over another file: name a new one" : null);
         }

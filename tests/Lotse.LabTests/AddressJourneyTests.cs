@@ -141,6 +141,38 @@ public sealed class AddressJourneyTests : IDisposable
         Assert.Equal(Four, First("last"));
     }
 
+    /// <summary>Over ssh the network is read by ip, and the sources are the model's: the answer is the same, and so is the plan.</summary>
+    [Fact]
+    public void Another_machine_is_explained_and_changed_as_this_one()
+    {
+        // What would be ssh runs the command at once.
+        File.WriteAllText(Path.Combine(folder, "ssh"), "#!/bin/sh\nfor last; do :; done\n[ \"$1\" = -G ] || exec sh -c \"$last\"\n");
+        File.SetUnixFileMode(Path.Combine(folder, "ssh"), (UnixFileMode)0b111_101_101);
+        Play($"""
+            ip addr add 2001:db8:1:1::20/64 dev eth0 nodad preferred_lft 0
+            ip addr add 10.9.9.1 peer 10.9.9.2/32 dev eth0
+            ip -6 route add unreachable 2001:db8:dead::/48
+            ip addrlabel add prefix 2001:db8:2::/48 label 77
+            for where in '' '--host lab'; do
+                lotse addr --json $where >"show$where.json"
+                lotse addr why dual.test --json $where >"why$where.json"
+                lotse addr why {Six} {Four} fd00:11:22:1::99 2001:db8:dead::1 10.9.9.2 2001:db8:2::1 --json $where >"many$where.json"
+            done
+            lotse addr plan --prefer {Six} dual.test --host lab --output far.plan --json >plan.json
+            lotse apply far.plan --host lab --plain --json >apply.json
+            getent ahosts dual.test >after
+            lotse undo --host lab --json >undo.json
+            """);
+        foreach (var what in new[] { "show", "why", "many" })
+        {
+            Assert.Equal($"{Read(what + ".json").GetProperty("answer")}", $"{Read(what + "--host lab.json").GetProperty("answer")}");
+        }
+
+        Assert.Equal(0, Read("apply.json").GetProperty("exit").GetInt32());
+        Assert.Equal(Six, First("after"));
+        Assert.Equal(0, Read("undo.json").GetProperty("exit").GetInt32());
+    }
+
     /// <summary>Runs the lines of a script on the host of the journey.</summary>
     private void Play(string script)
     {

@@ -13,8 +13,12 @@ internal static class MailAsking
     [
         new("--server", Takes.Text, "ADDRESS[:PORT]", "ask this resolver instead of the machine's own"),
         new("--zone", Takes.File, "FILE", "read a zone file instead of asking (one file may hold several zones); with --server, the rest is asked"),
+        new("--share", Takes.Nothing, "", "mask people's addresses, so that the answer may be shown to others"),
         new("--deadline", Takes.Seconds, "S", "how long all questions together may take") { Default = "8" },
     ];
+
+    /// <summary>What is printed: with --share, with people's addresses masked.</summary>
+    public static Report Shared(Invocation call, Report report) => call.Has("--share") ? Mail.MailShare.Mask(report) : report;
 
     /// <summary>A source as the options say.</summary>
     /// <param name="call">The options.</param>
@@ -41,16 +45,7 @@ internal static class MailAsking
             throw new NotKnownException(read.Error!.Message);
         }
 
-        var zone = ZoneFile.Parse(path, read.Value, OriginOf(path));
+        var zone = ZoneFile.Parse(path, read.Value, ZoneFile.OriginOf(path), other => host.ReadFile(other));
         return zone.Ok ? zone.Value : throw new NotKnownException(zone.Error!.Message);
-    }
-
-    /// <summary>A file without $ORIGIN is usually called as its zone: example.com.zone, db.example.com, example.com.</summary>
-    private static string OriginOf(string path)
-    {
-        var name = Path.GetFileName(path);
-        name = name.StartsWith("db.", StringComparison.Ordinal) ? name[3..] : name;
-        name = name.EndsWith(".zone", StringComparison.Ordinal) ? name[..^5] : name;
-        return name.Contains('.', StringComparison.Ordinal) && DnsName.Parse(name) is { } origin ? origin : ".";
     }
 }

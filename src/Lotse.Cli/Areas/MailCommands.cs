@@ -54,12 +54,23 @@ internal static class MailCommands
             Examples = [new("does shop@ arrive", "mail route shop@example.com")],
         },
         MailPlanning.Plan,
+        MailWatching.Watch,
         new("mail prove", "ask every server of the zone, and make the journeys again", Prove)
         {
             Description = "After a change: each authoritative server is asked, the rules are asked again, the standard journeys are simulated. --wait waits until resolvers have forgotten the old records.",
             Arguments = [new("DOMAIN|PLAN|ID", "a domain, a plan, or a change of lotse log; without it, the newest change of mail", Takes: Takes.File)],
-            Options = [Send, new("--wait", Takes.Nothing, "", "wait out the TTL of the domain's records first"), .. MailAsking.Options],
-            Examples = [new("did it work", "mail prove example.com"), new("when nobody has the old records any more", "mail prove example.com --wait")],
+            Options =
+            [
+                Send, new("--wait", Takes.Nothing, "", "wait out the TTL of the domain's records first"),
+                new("--smtp", Takes.Text, "HOST[:PORT]", "send a real message through this server (465: TLS; other ports: STARTTLS)"),
+                new("--imap", Takes.Text, "HOST[:PORT]", "with --smtp: look for it there (993: TLS), and read what the receiver wrote into it"),
+                new("--credentials", Takes.File, "FILE", "with --smtp: user and password, as netrc(5) has them: machine HOST login USER password WORD"),
+                new("--from", Takes.Text, "ADDRESS", "with --smtp: your address in the domain"),
+                new("--to", Takes.Text, "ADDRESS", "with --smtp: who gets it; without it, you"),
+                new("--patience", Takes.Seconds, "S", "with --imap: how long its arrival is waited for") { Default = "120" },
+                .. MailAsking.Options,
+            ],
+            Examples = [new("did it work", "mail prove example.com"), new("when nobody has the old records any more", "mail prove example.com --wait"), new("with a real message", "mail prove example.com --smtp posteo.de --imap posteo.de --credentials ~/.netrc --from me@example.com")],
         },
         new("mail spf", "evaluate SPF for one sender, term by term", Spf)
         {
@@ -87,11 +98,11 @@ internal static class MailCommands
         var reports = MailFacts.Read(host, MailAsking.Source(call, host), domains, options).Select(MailDiagnosis.Diagnose).ToArray();
         if (reports is [var only])
         {
-            return General.Print(call, only);
+            return General.Print(call, MailAsking.Shared(call, only));
         }
 
         var worst = ExitCode.Fine;
-        foreach (var report in reports)
+        foreach (var report in reports.Select(r => MailAsking.Shared(call, r)))
         {
             var exit = ExitCode.Of(report, call.FailOn);
             worst = worst == ExitCode.Finding || exit == ExitCode.Fine ? worst : exit;
@@ -123,8 +134,37 @@ internal static class MailCommands
         }
 
         var facts = MailFacts.Read(host, MailAsking.Source(call, host), [domain], new() { Send = call["--send"], Authorities = !call.Has("--server") }, journeys: true);
-        return General.Print(call, MailProof.Domain(facts[0]));
+        return General.Print(call, MailAsking.Shared(call, Probed(call, host, domain, MailProof.Domain(facts[0]))));
     });
+
+    /// <summary>The proof of a domain, with that of a real message where one is wanted.</summary>
+    private static Report Probed(Invocation call, Host host, string domain, Report proof)
+    {
+        if (call["--smtp"] is not { } smtp)
+        {
+            return call["--imap"] is null ? proof : throw new UsageException("--imap needs --smtp");
+        }
+
+        var from = call["--from"] ?? throw new UsageException("--smtp needs --from ADDRESS", $"for example: --from me@{domain}");
+        var to = call["--to"] ?? from;
+        var file = Path.GetFullPath(call["--credentials"] ?? throw new UsageException("--smtp needs --credentials FILE", "a file as netrc(5) has it: machine HOST login USER password WORD"));
+        foreach (var address in new[] { from, to })
+        {
+            if (!ForwardRules.IsMailbox(address))
+            {
+                throw new UsageException($"\"{ByteText.Escape(address)}\" is no address");
+            }
+        }
+
+        if (host.Status(file) is { Ok: true, Value.Mode: var mode } && (mode & 0x3f) != 0)
+        {
+            throw new NotKnownException($"{ByteText.Escape(file)} holds a password and can be read by others", $"chmod 600 {ByteText.Escape(file)}");
+        }
+
+        var patience = TimeSpan.FromSeconds(double.Parse(call["--patience"] ?? "120", System.Globalization.CultureInfo.InvariantCulture));
+        var probe = MailProbe.Run(host, new(smtp, call["--imap"], file, from, to), patience, message => new DnsLookups().Complete(dns => MessageDiagnosis.Of(message, host.Now, dns), MailAsking.Source(call, host).Ask));
+        return proof with { Verdict = $"{proof.Verdict}; a real message: {probe.Verdict}", Reasons = [.. proof.Reasons, .. probe.Reasons], Findings = [.. proof.Findings, .. probe.Findings], Unknowns = [.. proof.Unknowns, .. probe.Unknowns] };
+    }
 
     private static int Simulate(Invocation call) => Hosting.With(call, host =>
     {
@@ -133,13 +173,13 @@ internal static class MailCommands
         {
             call.OnlyOneOf("--send", "--ip");
             var facts = new MailFacts(Domain(domain), new() { Send = call["--send"] }, host.Now, source.Name, source.Trusted, []);
-            return General.Print(call, new DnsLookups().Complete(dns => MailSimulation.Journeys(facts, dns), source.Ask));
+            return General.Print(call, MailAsking.Shared(call, new DnsLookups().Complete(dns => MailSimulation.Journeys(facts, dns), source.Ask)));
         }
 
         var author = call["--header-from"] ?? throw new UsageException("lotse mail simulate needs a domain, or --ip and --header-from", "lotse mail simulate example.com");
         var legs = (call["--dkim"] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(Leg).ToArray();
         var journey = new MailJourney("one message", Query(call, host), Domain(author[(author.LastIndexOf('@') + 1)..].TrimEnd('>')), legs);
-        return General.Print(call, new DnsLookups().Complete(dns => MailSimulation.Single(journey, dns), source.Ask));
+        return General.Print(call, MailAsking.Shared(call, new DnsLookups().Complete(dns => MailSimulation.Single(journey, dns), source.Ask)));
     });
 
     private static DkimLeg Leg(string text) =>
@@ -156,7 +196,7 @@ internal static class MailCommands
         }
 
         var domain = Domain(address[(at + 1)..]);
-        return General.Print(call, new DnsLookups().Complete(dns => ForwardRoute.Report(address[..at], domain, dns), MailAsking.Source(call, host).Ask));
+        return General.Print(call, MailAsking.Shared(call, new DnsLookups().Complete(dns => ForwardRoute.Report(address[..at], domain, dns), MailAsking.Source(call, host).Ask)));
     });
 
     /// <summary>Whether an argument is a file and not a domain: it has a slash, or it is there.</summary>
@@ -167,7 +207,7 @@ internal static class MailCommands
         var bytes = Hosting.ReadInput(host, named == "-" || host.IsThisMachine ? named : Path.GetFullPath(named));
         var message = MessageHeaders.Read(bytes) ?? throw new NotKnownException($"{ByteText.Escape(named)} is no message: it has none of the headers From, Received, Return-Path", "save the whole source of the message: \"show original\", \"view source\"");
         var now = host.Now;
-        return General.Print(call, new DnsLookups().Complete(dns => MessageDiagnosis.Of(message, now, dns), MailAsking.Source(call, host).Ask));
+        return General.Print(call, MailAsking.Shared(call, new DnsLookups().Complete(dns => MessageDiagnosis.Of(message, now, dns), MailAsking.Source(call, host).Ask)));
     }
 
     /// <summary>A domain of the command line.</summary>
@@ -179,7 +219,7 @@ internal static class MailCommands
         var query = Query(call, host);
         var source = MailAsking.Source(call, host);
         var outcome = new DnsLookups().Complete(dns => SpfEvaluation.Check(query, dns), source.Ask);
-        return General.Print(call, SpfReport.Of(query, outcome));
+        return General.Print(call, MailAsking.Shared(call, SpfReport.Of(query, outcome)));
     });
 
     private static SpfQuery Query(Invocation call, Host host) => new(

@@ -86,7 +86,7 @@ internal static class MailPlanning
             else if (edit is not null)
             {
                 var read = host.ReadFile(edit.Name);
-                var (changed, problem) = read.Ok ? ZoneEdit.Of(edit, read.Value, diff, host.Now) : (null, read.Error!.Message);
+                var (changed, problem) = read.Ok ? ZoneEdit.Of(edit, read.Value, diff, host.Now, ZoneFile.OriginOf(edit.Name), other => host.ReadFile(other)) : (null, read.Error!.Message);
                 changes.Add(changed ?? throw new NotKnownException(problem!));
                 changes.Add(call["--unit"] is { } unit ? new TellUnit(unit, UnitAction.Reload) : new ByHand("have the name server read the zone again"));
             }

@@ -74,6 +74,7 @@ public sealed record AddressFacts
     public static AddressFacts Read(Host host)
     {
         var network = host.Ask("addresses/network", static () => AddressJson.Default.HostNetwork, RouteNetlink.Read);
+        network = network.Error is { Kind: HostErrorKind.Unsupported } && NetworkByIp.Read(host) is { Ok: true } said ? said : network;
         var conf = host.ReadFile(GaiPath, 1 << 20);
         return new()
         {

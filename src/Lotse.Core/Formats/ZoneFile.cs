@@ -1,15 +1,14 @@
-using System.Text;
-
 namespace Lotse.Formats;
 
 /// <summary>A record of a zone file with the line on which its entry begins.</summary>
 /// <param name="Record">The record.</param>
 /// <param name="Line">From 1.</param>
 /// <param name="LastLine">The line on which the entry ends: more than one with parentheses.</param>
-public sealed record ZoneEntry(DnsRecord Record, int Line, int LastLine);
+/// <param name="File">The file that was included (RFC 1035 section 5.1, $INCLUDE) and in which it stands; null: the file itself.</param>
+public sealed record ZoneEntry(DnsRecord Record, int Line, int LastLine, string? File = null);
 
 /// <summary>
-/// A zone file (RFC 1035 section 5, RFC 2308 section 4): $ORIGIN, $TTL, parentheses, quotes, relative names, left-out
+/// A zone file (RFC 1035 section 5, RFC 2308 section 4): $ORIGIN, $TTL, $INCLUDE, parentheses, quotes, relative names, left-out
 /// owners, TTLs and classes. A file may hold several zones: each SOA record begins one.
 /// </summary>
 /// <param name="Name">The file, for messages.</param>
@@ -27,97 +26,27 @@ public sealed record ZoneFile(string Name, ZoneEntry[] Entries, string[] Zones)
     /// <param name="bytes">Its content.</param>
     /// <param name="origin">What relative names are below until a $ORIGIN says otherwise.</param>
     /// <returns>The zone; or an error that names file and line.</returns>
-    public static Reading<ZoneFile> Parse(string name, ReadOnlySpan<byte> bytes, string origin = ".")
+    /// <param name="include">Reads a file that a $INCLUDE names, by its absolute path; null: none is followed.</param>
+    public static Reading<ZoneFile> Parse(string name, ReadOnlySpan<byte> bytes, string origin = ".", Func<string, Reading<byte[]>>? include = null)
     {
-        var entries = new List<ZoneEntry>();
-        var (owner, ttl, last) = ((string?)null, (uint?)null, (uint?)null);
-        var number = 0;
-        var lines = ByteText.Decode(bytes).Split('\n');
-        while (number < lines.Length)
+        var reader = new ZoneReader(include);
+        if (reader.Read(name, null, bytes, origin) is { } error)
         {
-            var first = ++number;
-            var text = Entry(lines, ref number);
-            if (text is null)
-            {
-                return Fault(first, "a parenthesis or a quote is not closed");
-            }
-
-            if (ZoneText.Tokens(text) is not { } tokens)
-            {
-                return Fault(first, "a quote is not closed");
-            }
-
-            if (tokens.Length == 0)
-            {
-                continue;
-            }
-
-            if (tokens[0] is { Quoted: false } directive && directive.Text.StartsWith('$'))
-            {
-                switch (directive.Text.ToUpperInvariant())
-                {
-                    case "$ORIGIN" when tokens.Length == 2 && DnsData.NameFrom(tokens[1].Text, origin) is { } changed:
-                        origin = changed;
-                        continue;
-                    case "$TTL" when tokens.Length == 2 && ZoneText.Seconds(tokens[1].Text) is { } seconds:
-                        ttl = seconds;
-                        continue;
-                    case "$INCLUDE":
-                        return Fault(first, "$INCLUDE is not followed: hand the whole zone");
-                    default:
-                        return Fault(first, $"{ByteText.Escape(directive.Text)} is not understood");
-                }
-            }
-
-            var words = tokens.AsSpan();
-            if (text[0] is not (' ' or '\t'))
-            {
-                owner = DnsData.NameFrom(words[0].Text, origin);
-                words = words[1..];
-            }
-
-            if (owner is null)
-            {
-                return Fault(first, "the owner is no name");
-            }
-
-            // TTL and class may stand in either order (RFC 1035 section 5.1).
-            uint? own = null;
-            while (words.Length > 1 && !words[0].Quoted)
-            {
-                if (words[0].Text.Equals("IN", StringComparison.OrdinalIgnoreCase))
-                {
-                    words = words[1..];
-                }
-                else if (char.IsAsciiDigit(words[0].Text[0]) && ZoneText.Seconds(words[0].Text) is { } seconds)
-                {
-                    own = seconds;
-                    words = words[1..];
-                }
-                else
-                {
-                    break;
-                }
-            }
-
-            if (words.IsEmpty || DnsTypes.Parse(words[0].Text) is not { } type)
-            {
-                return Fault(first, words.IsEmpty ? "there is no type" : $"there is no type {ByteText.Escape(words[0].Text)}");
-            }
-
-            if (DnsData.FromTokens(type, words[1..], origin) is not { } data)
-            {
-                return Fault(first, $"the data does not fit the type {DnsTypes.Name(type)}");
-            }
-
-            last = own ?? ttl ?? last ?? 3600;
-            entries.Add(new(new(owner, type, last.Value, data), first, number));
+            return new(default!, error);
         }
 
+        var entries = reader.Entries;
         var zones = entries.Where(e => e.Record.Type == DnsType.SOA).Select(e => e.Record.Name).Distinct().OrderByDescending(DnsName.Count).ToArray();
-        return new(new(name, [.. entries], zones.Length > 0 ? zones : entries.Count > 0 ? [origin == "." ? Shortest(entries) : origin] : []), null);
+        return new(new(name, [.. entries], zones.Length > 0 ? zones : entries.Count > 0 ? [reader.Origin == "." ? Shortest(entries) : reader.Origin] : []), null);
+    }
 
-        Reading<ZoneFile> Fault(int line, string why) => new(default!, new(HostErrorKind.Failed, $"{ByteText.Escape(name)}:{line}: {why}"));
+    /// <summary>What relative names of a file without $ORIGIN are below, by its name: example.com.zone, db.example.com, example.com; the root where it says nothing.</summary>
+    public static string OriginOf(string path)
+    {
+        var name = Path.GetFileName(path);
+        name = name.StartsWith("db.", StringComparison.Ordinal) ? name[3..] : name;
+        name = name.EndsWith(".zone", StringComparison.Ordinal) ? name[..^5] : name;
+        return name.Contains('.', StringComparison.Ordinal) && DnsName.Parse(name) is { } origin ? origin : ".";
     }
 
     /// <summary>The zone of this file that a name is in; null: none.</summary>
@@ -166,7 +95,7 @@ public sealed record ZoneFile(string Name, ZoneEntry[] Entries, string[] Zones)
     }
 
     /// <summary>Where a record stands, as <c>file:line</c>.</summary>
-    public string Place(DnsRecord record) => Array.Find(Entries, e => e.Record.SameData(record)) is { } entry ? $"{Name}:{entry.Line}" : Name;
+    public string Place(DnsRecord record) => Array.Find(Entries, e => e.Record.SameData(record)) is { } entry ? $"{entry.File ?? Name}:{entry.Line}" : Name;
 
     private DnsRecord[] Matching(string name, string zone)
     {
@@ -209,53 +138,4 @@ public sealed record ZoneFile(string Name, ZoneEntry[] Entries, string[] Zones)
     }
 
     private static string Shortest(List<ZoneEntry> entries) => entries.Select(e => e.Record.Name).MinBy(DnsName.Count)!;
-
-    /// <summary>One entry: lines are joined inside parentheses, comments and the parentheses dropped.</summary>
-    private static string? Entry(string[] lines, ref int number)
-    {
-        var text = new StringBuilder();
-        var (depth, quoted) = (0, false);
-        for (var line = lines[number - 1]; ; line = lines[number++])
-        {
-            for (var i = 0; i < line.Length; i++)
-            {
-                var c = line[i];
-                if (c == '\\' && i + 1 < line.Length)
-                {
-                    text.Append(c).Append(line[++i]);
-                }
-                else if (c == ';' && !quoted)
-                {
-                    break;
-                }
-                else if (c is '(' or ')' && !quoted)
-                {
-                    depth += c == '(' ? 1 : -1;
-                    text.Append(' ');
-                }
-                else
-                {
-                    quoted ^= c == '"';
-                    text.Append(c == '\r' ? ' ' : c);
-                }
-            }
-
-            if (depth < 0 || quoted)
-            {
-                return null;
-            }
-
-            if (depth == 0)
-            {
-                return text.ToString();
-            }
-
-            if (number >= lines.Length)
-            {
-                return null;
-            }
-
-            text.Append(' ');
-        }
-    }
 }

@@ -46,7 +46,7 @@ internal static class DkimFindings
 
     private static IEnumerable<Finding?> Missing(DomainView view)
     {
-        foreach (var selector in view.Selectors.Where(s => s.Origin == "you" && s.Answer.Missing && !IsDangling(s)))
+        foreach (var selector in view.Selectors.Where(s => s.Origin == "you" && s.Answer.Missing && !IsDangling(view, s)))
         {
             yield return Absent(view, selector, "you name it");
         }
@@ -55,7 +55,7 @@ internal static class DkimFindings
         foreach (var sender in view.Senders.Where(s => s.Provider.SignsCustom == true && s.Certain && s.Provider.Selectors.Length > 0))
         {
             var own = view.Selectors.Where(s => s.Origin == sender.Provider.Id).ToArray();
-            if (view.DomainKeys is { Known: true, Outcome: not DnsOutcome.NoName } && own.Length > 0 && own.All(s => s.Answer.Missing && !IsDangling(s)) && !view.HasKey)
+            if (view.DomainKeys is { Known: true, Outcome: not DnsOutcome.NoName } && own.Length > 0 && own.All(s => s.Answer.Missing && !IsDangling(view, s)) && !view.HasKey)
             {
                 yield return Absent(view, own[0], $"the guide of {sender.Provider.Name} names it");
             }
@@ -65,12 +65,13 @@ internal static class DkimFindings
     private static Finding Absent(DomainView view, DkimSelector selector, string who) =>
         Make("mail/dkim-selector-missing", Severity.Error, Name(view, selector), $"there is no key at {Value.Domain(Name(view, selector))}: signatures with this selector fail", [Because(who, "RFC 6376 section 3.6.2", DomainView.Seen(selector.Answer, Name(view, selector), DnsType.TXT))], new Remedy("publish the key as the provider's page shows it"));
 
-    private static bool IsDangling(DkimSelector selector) => selector.Answer.Missing && selector.Answer.Records.Any(r => r.Type == DnsType.CNAME);
+    /// <summary>Whether a selector's alias leads nowhere; a wildcard's alias is nobody's selector.</summary>
+    private static bool IsDangling(DomainView view, DkimSelector selector) => selector.Answer.Missing && selector.Answer.Records.Any(r => r.Type == DnsType.CNAME) && !view.WildcardKey.Records.Any(r => r.Type == DnsType.CNAME);
 
     private static IEnumerable<Finding?> Selector(DomainView view, DkimSelector selector)
     {
         var name = Name(view, selector);
-        if (IsDangling(selector))
+        if (IsDangling(view, selector))
         {
             yield return Make("mail/dkim-dangling", Severity.Error, name, $"{Value.Domain(name)} points at a name that does not exist any more: signatures with this selector fail", [Because("the CNAME leads nowhere", "RFC 6376 section 3.6.2", [.. selector.Answer.Records.Select(r => new Seen(r.Line, selector.Answer.Server))])], new Remedy("write the target that the provider's page shows now, or remove the record"));
         }

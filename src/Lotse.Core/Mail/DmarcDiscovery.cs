@@ -43,8 +43,8 @@ public sealed record DmarcDiscovery(string Domain, DmarcLevel[] Levels)
             var level = Level(name, dns);
             levels.Add(level);
 
-            // psd=n and psd=y end the walk.
-            if (level.Record is { PublicSuffix: not 'u' } && (name != domain || level.Record.PublicSuffix == 'n'))
+            // psd=n and psd=y end the walk, also where it starts (steps 2 and 6).
+            if (level.Record is { PublicSuffix: not 'u' })
             {
                 break;
             }
@@ -64,7 +64,7 @@ public sealed record DmarcDiscovery(string Domain, DmarcLevel[] Levels)
     /// <summary>A level that could not be asked; null: all were.</summary>
     public DmarcLevel? Unknown => Array.Find(Levels, l => !l.Answer.Known);
 
-    /// <summary>The organizational domain by the tree walk.</summary>
+    /// <summary>The organizational domain by the tree walk (RFC 9989 section 4.10.2).</summary>
     public string Organization
     {
         get
@@ -87,7 +87,7 @@ public sealed record DmarcDiscovery(string Domain, DmarcLevel[] Levels)
         }
     }
 
-    /// <summary>The record that covers the domain: its own, else the organizational domain's, else the public suffix's.</summary>
+    /// <summary>The record that covers the domain: its own, else the organizational domain's, else the public suffix's (RFC 9989 section 4.10.1).</summary>
     public DmarcLevel? Covering
     {
         get

@@ -47,19 +47,22 @@ public static class DmarcEvaluation
         reasons.Add(new($"the record at _dmarc.{Value.Domain(covering.Domain)} covers {Value.Domain(author)}", Verdict.Yes, Rule, new Seen(record.Text, $"_dmarc.{covering.Domain} TXT")));
         if (record.Applied is not { } policy)
         {
-            reasons.Add(new($"its policy can be used: {string.Join(", ", record.Faults)}", Verdict.No, "RFC 9989 section 4.7"));
-            return new("permerror", "none", covering.Domain, null, organization, [], [.. reasons]);
+            reasons.Add(new($"its policy can be used: {string.Join(", ", record.Faults)}, and without rua= the record counts as none", Verdict.No, "RFC 9989 section 4.10.1"));
+            return new("none", "none", null, null, organization, [], [.. reasons]);
         }
 
-        var aligned = Aligned(record, author, spfDomain, spf, dkim, d => DmarcDiscovery.Of(d, dns).Organization, reasons, "RFC 9989 section 4.4");
+        var (aligned, open) = Aligned(record, author, spfDomain, spf, dkim, d => DmarcDiscovery.Of(d, dns).Organization, reasons, "RFC 9989 section 4.10.2");
         var (tag, applied) = Tag(record, policy, covering.Domain == author, () => Exists(author, dns));
+
+        // Where np= and sp= differ, it has to be known whether the name exists.
+        open |= covering.Domain != author && record is { Faults: [], NonExistent: { } np } && np != (record.Subdomains ?? policy) && Exists(author, dns) is null;
         if (record.Testing && applied != DmarcPolicy.None)
         {
             applied--;
             reasons.Add(new("t=y: the next weaker policy is applied; older receivers apply the full one", Verdict.Yes, "RFC 9989 section 4.7"));
         }
 
-        return Outcome(aligned, tag, applied, covering.Domain, organization, reasons);
+        return Outcome(aligned, open, tag, applied, covering.Domain, organization, reasons);
     }
 
     /// <summary>By RFC 7489: the public suffix list, no np, no psd, no t.</summary>
@@ -75,23 +78,26 @@ public static class DmarcEvaluation
             return new("temperror", "none", null, null, organization, [], [.. reasons]);
         }
 
-        if (covering.Record is not { } record || (record.Policy is null && record.Reports.Length == 0))
+        // Section 6.6.3: without a usable p and sp the record watches only where reports are wanted, and is none elsewhere.
+        var usable = covering.Record is { Policy: not null } found && (found.Subdomains is not null || !found.Tags.ContainsKey("sp"));
+        if (covering.Record is not { } record || (!usable && record.Reports.Length == 0))
         {
             reasons.Add(new($"{Value.Domain(author)} or {Value.Domain(organization)} has a DMARC record", Verdict.No, Rule));
             return new("none", "none", null, null, organization, [], [.. reasons]);
         }
 
         reasons.Add(new($"the record at _dmarc.{Value.Domain(covering.Domain)} covers {Value.Domain(author)}", Verdict.Yes, Rule, new Seen(record.Text, $"_dmarc.{covering.Domain} TXT")));
-        var aligned = Aligned(record, author, spfDomain, spf, dkim, DmarcDiscovery.OldOrganization, reasons, "RFC 7489 section 3.1");
-        var (tag, applied) = covering.Domain != author && record.Subdomains is { } sub ? ("sp", sub) : ("p", record.Policy ?? DmarcPolicy.None);
-        return Outcome(aligned, tag, applied, covering.Domain, organization, reasons);
+        var (aligned, open) = Aligned(record, author, spfDomain, spf, dkim, DmarcDiscovery.OldOrganization, reasons, "RFC 7489 section 3.1");
+        var (tag, applied) = !usable ? ("p", DmarcPolicy.None) : covering.Domain != author && record.Subdomains is { } sub ? ("sp", sub) : ("p", record.Policy!.Value);
+        return Outcome(aligned, open, tag, applied, covering.Domain, organization, reasons);
     }
 
-    /// <summary>Whether two domains align (RFC 9989 section 4.4).</summary>
+    /// <summary>Whether two domains align (RFC 9989 sections 3.2.10, 4.4).</summary>
     public static bool Aligns(string author, string other, bool strict, Func<string, string> organization) =>
         author == other || (!strict && organization(author) == organization(other));
 
-    private static string[] Aligned(DmarcRecord record, string author, string spfDomain, SpfResult spf, DkimLeg[] dkim, Func<string, string> organization, List<Reason> reasons, string rule)
+    /// <summary>The legs that pass and align, and whether one that would align could not be asked.</summary>
+    private static (string[] Legs, bool Open) Aligned(DmarcRecord record, string author, string spfDomain, SpfResult spf, DkimLeg[] dkim, Func<string, string> organization, List<Reason> reasons, string rule)
     {
         var aligned = new List<string>();
         var spfAligns = Aligns(author, spfDomain, record.StrictSpf, organization);
@@ -118,7 +124,8 @@ public static class DmarcEvaluation
             }
         }
 
-        return [.. aligned];
+        var open = (spf == SpfResult.TempError && spfAligns) || dkim.Any(l => l.Result == "temperror" && Aligns(author, l.Domain, record.StrictDkim, organization));
+        return ([.. aligned], open);
     }
 
     private static (string Tag, DmarcPolicy Policy) Tag(DmarcRecord record, DmarcPolicy policy, bool own, Func<bool?> exists) =>
@@ -127,18 +134,25 @@ public static class DmarcEvaluation
         : record.Subdomains is { } sp ? ("sp", sp)
         : ("p", policy);
 
-    /// <summary>Whether a domain exists in the sense of np (RFC 9989 section 3.2.6): it has an address or an exchange. Null: could not be asked.</summary>
+    /// <summary>Whether a domain exists in the sense of np: anything but NXDOMAIN (RFC 9989 section 3.2.13, RFC 8020). Null: could not be asked.</summary>
     internal static bool? Exists(string domain, DnsLookups dns)
     {
-        DnsAnswer[] answers = [dns[domain, DnsType.MX], dns[domain, DnsType.A], dns[domain, DnsType.AAAA]];
-        return answers.Any(a => a.Outcome == DnsOutcome.Records) ? true : answers.All(a => a.Known) ? false : null;
+        // An alias exists, wherever it leads: then NXDOMAIN speaks of its target.
+        var answer = dns[domain, DnsType.A];
+        return answer.Known ? answer.Outcome != DnsOutcome.NoName || answer.Records.Any(r => r.Name == domain) : null;
     }
 
-    private static DmarcOutcome Outcome(string[] aligned, string tag, DmarcPolicy applied, string record, string organization, List<Reason> reasons)
+    private static DmarcOutcome Outcome(string[] aligned, bool open, string tag, DmarcPolicy applied, string record, string organization, List<Reason> reasons)
     {
         var passes = aligned.Length > 0;
+        if (!passes && open)
+        {
+            reasons.Add(new("a leg that would align could not be asked: the message neither passes nor fails, and the policy is not applied", Verdict.Unknown, "RFC 9989 section 5.3.6, RFC 7489 section 6.6.2"));
+            return new("temperror", "none", record, null, organization, [], [.. reasons]);
+        }
+
         var word = applied.ToString().ToLowerInvariant();
-        reasons.Add(new(passes ? $"one leg passes and aligns: {string.Join(", ", aligned)}" : $"no leg passes and aligns: {tag}= asks for {word}", passes ? Verdict.Yes : Verdict.No, "RFC 9989 section 5.3"));
+        reasons.Add(new(passes ? $"one leg passes and aligns: {string.Join(", ", aligned)}" : $"no leg passes and aligns: {tag}= asks for {word}", passes ? Verdict.Yes : Verdict.No, "RFC 9989 section 5.3.5"));
         return new(passes ? "pass" : "fail", passes ? "none" : word, record, tag, organization, aligned, [.. reasons]);
     }
 }

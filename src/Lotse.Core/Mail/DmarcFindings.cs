@@ -71,12 +71,12 @@ internal static class DmarcFindings
         }
 
         var seen = Records(view);
-        if (record.PolicyText is { } text && record.Policy is null)
+        if (record.Faults is [var fault, ..])
         {
-            yield return Make("mail/dmarc-p-invalid", Severity.Error, view.Domain, $"p={text} is no policy: it counts as {(record.Reports.Length > 0 ? "none" : "no record at all")}", [Because("p is none, quarantine or reject", RecordRule, seen)], new Remedy("write p=none"));
+            yield return Make("mail/dmarc-p-invalid", Severity.Error, view.Domain, $"{fault} is no policy: {(fault.StartsWith("p=", StringComparison.Ordinal) ? "it" : "the whole record")} counts as {(record.Reports.Length > 0 ? "p=none" : "no record at all")}", [Because("a policy is none, quarantine or reject", "RFC 9989 sections 4.7, 4.10.1", seen)], new Remedy($"write {fault.Split('=')[0]}=none, quarantine or reject"));
         }
 
-        if (record.Policy == DmarcPolicy.None)
+        if (record is { Applied: DmarcPolicy.None, Faults: [] })
         {
             yield return Make("mail/dmarc-p-none", Severity.Info, view.Domain, view.NeverSigned ? "p=none: receivers only watch; the right choice while only SPF can align" : "p=none: receivers only watch", [Because("p=none asks for nothing", RecordRule, seen)]);
         }
@@ -87,7 +87,7 @@ internal static class DmarcFindings
             yield return Make("mail/dmarc-reject-spf-only", Severity.Error, view.Domain, $"p={record.PolicyText}, and no message is signed for {Value.Domain(view.Domain)}: every message that a recipient forwards fails and is {(record.Policy == DmarcPolicy.Reject ? "refused" : "put into spam")}",
                 [
                     Because(sender is null ? "there is no key for DKIM" : $"{sender} sends, without a signature for {view.Domain}", "RFC 7960 section 2.1", DomainView.Seen(view.DomainKeys, $"_domainkey.{view.Domain}", DnsType.TXT)),
-                    Because("forwarding breaks SPF, and there is no second leg", "RFC 9989 section 4.4, RFC 7960 section 3", seen),
+                    Because("forwarding breaks SPF, and there is no second leg", "RFC 9989 sections 4.4, 7.4, RFC 7960 section 3", seen),
                 ],
                 new Remedy("write p=none until somebody signs", "lotse", "mail", "plan", view.Domain));
         }
@@ -114,7 +114,7 @@ internal static class DmarcFindings
 
         if (record.Tags.Keys.Where(k => k is "pct" or "rf" or "ri").ToArray() is { Length: > 0 } removed)
         {
-            yield return Make("mail/dmarc-pct-removed", Severity.Info, view.Domain, $"{string.Join(", ", removed.Select(r => $"{r}={record.Tags[r]}"))} was removed in 2026: new receivers ignore it, old ones apply it", [Because("pct, rf and ri are gone; t=y replaces pct=0", "RFC 9989 appendix C", seen)], new Remedy("remove it"));
+            yield return Make("mail/dmarc-pct-removed", Severity.Info, view.Domain, $"{string.Join(", ", removed.Select(r => $"{r}={record.Tags[r]}"))} was removed in 2026: new receivers ignore it, old ones apply it", [Because("pct, rf and ri are gone; t=y replaces pct=0", "RFC 9989 appendices A.6, C.5.2", seen)], new Remedy("remove it"));
         }
 
         if (record.Testing)

@@ -57,7 +57,7 @@ public sealed record DmarcRecord(string Text, Dictionary<string, string> Tags)
 
     /// <summary>
     /// The policy that is applied as p=: an unknown one, or a missing one, counts as none where reports are wanted, and
-    /// makes the record void where not (RFC 9989 section 4.7, RFC 7489 section 6.6.3).
+    /// makes the record void where not (RFC 9989 section 4.10.1, RFC 7489 section 6.6.3).
     /// </summary>
     public DmarcPolicy? Applied => Faults.Length == 0 && Policy is { } policy ? policy : Faults.Length == 0 || Reports.Length > 0 ? DmarcPolicy.None : null;
 

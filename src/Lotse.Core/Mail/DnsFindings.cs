@@ -19,7 +19,7 @@ internal static class DnsFindings
             return failures.OfType<Finding>();
         }
 
-        Finding?[] all = [.. failures, ApexAlias(view), WildcardText(view), Differ(view), TcpNeeded(view), LongTtls(view), Parking(view), CaaMissing(view), Unsigned(view), Expiry(view)];
+        Finding?[] all = [.. failures, ApexAlias(view), WildcardText(view), .. Differ(view), TcpNeeded(view), LongTtls(view), Parking(view), CaaMissing(view), Unsigned(view), Expiry(view)];
         return all.OfType<Finding>();
     }
 
@@ -52,29 +52,56 @@ internal static class DnsFindings
     private static Finding? WildcardText(DomainView view) => view.Wildcard.Outcome != DnsOutcome.Records ? null
         : Make("mail/dns-wildcard-txt", Severity.Warning, view.Domain, $"a wildcard TXT answers for every name below {Value.Domain(view.Domain)}, also for _dmarc and for selectors", [Because("a name that nobody made has a TXT record", "RFC 4592", DomainView.Seen(view.Wildcard, $"*.{view.Domain}", DnsType.TXT))], new Remedy("remove the wildcard, or publish each name"));
 
-    private static Finding? Differ(DomainView view)
+    /// <summary>The zone's servers side by side: the records of mail, then the serial numbers; and who does not know the zone at all.</summary>
+    private static IEnumerable<Finding?> Differ(DomainView view)
     {
-        DnsType[] types = [DnsType.MX, DnsType.TXT];
         var servers = Authorities(view);
-        foreach (var type in types)
+        var differs = false;
+        foreach (var (name, type) in new[] { (view.Domain, DnsType.MX), (view.Domain, DnsType.TXT), ($"_dmarc.{view.Domain}", DnsType.TXT) })
         {
-            var answers = servers.Select(s => (Server: s, Answer: view.Dns[new DnsQuestion(view.Domain, type, s.Address)])).Where(a => a.Answer.Known).ToArray();
-            var sets = answers.GroupBy(a => string.Join('\n', a.Answer.Of(type).Select(r => r.Text).Order(StringComparer.Ordinal))).ToArray();
-            if (sets.Length > 1)
+            var answers = servers.Select(s => (Server: s, Answer: view.Dns[new DnsQuestion(name, type, s.Address)])).Where(a => a.Answer.Known).ToArray();
+            if (!differs && answers.Select(a => string.Join('\n', a.Answer.Of(type).Select(r => r.Text).Order(StringComparer.Ordinal))).Distinct().Count() > 1)
             {
-                return Make("mail/dns-servers-differ", Severity.Warning, view.Domain, $"the name servers of {Value.Domain(view.Domain)} give different {DnsTypes.Name(type)} records: a change is still spreading, or one is stale",
+                differs = true;
+                yield return Make("mail/dns-servers-differ", Severity.Warning, view.Domain, $"the name servers of {Value.Domain(view.Domain)} give different {DnsTypes.Name(type)} records{(name == view.Domain ? "" : $" at {name}")}: a change is still spreading, or one is stale",
                     [Because("all of them should say the same", "RFC 1034 section 4.2", [.. answers.Select(a => new Seen(a.Answer.Outcome == DnsOutcome.Records ? string.Join(", ", a.Answer.Of(type).Select(r => r.Text)) : a.Answer.Words, $"{a.Server.Name} ({a.Server.Address})"))])],
                     new Remedy("wait for the zone's refresh time, then ask again; if it stays, tell who runs the stale one"));
             }
         }
 
-        return null;
+        foreach (var lame in servers.Select(s => (Server: s, Answer: view.Dns[new DnsQuestion(view.Domain, DnsType.MX, s.Address)])).Where(a => a.Answer.Outcome is DnsOutcome.Refused or DnsOutcome.ServerFailure))
+        {
+            yield return Make("mail/dns-servers-differ", Severity.Warning, lame.Server.Name, $"{Value.Host(lame.Server.Name)} is named as a server of {Value.Domain(view.Domain)} and does not answer for it: a share of the questions is lost or takes longer",
+                [Because("every server that NS records name has to know the zone", "RFC 1034 section 4.2.2", new Seen(lame.Answer.Words, $"{view.Domain} MX, {lame.Server.Name} ({lame.Server.Address})"))],
+                new Remedy("remove it from the NS records at the registrar and in the zone, or have the zone served there"));
+        }
+
+        var serials = servers.Select(s => (Server: s, Answer: view.Dns[new DnsQuestion(Zone(view), DnsType.SOA, s.Address)])).Where(a => a.Answer.Outcome == DnsOutcome.Records).Select(a => (a.Server, Serial: a.Answer.Of(DnsType.SOA).First().Text.Split(' ')[2])).ToArray();
+        if (!differs && serials.Select(s => s.Serial).Distinct().Count() > 1)
+        {
+            yield return Make("mail/dns-servers-differ", Severity.Info, view.Domain, $"the name servers of {Value.Domain(view.Domain)} have different versions of the zone, with the same records of mail: a change is still spreading",
+                [Because("the serial number of a zone is the same on all of its servers when they have caught up", "RFC 1034 section 4.3.5", [.. serials.Select(s => new Seen($"serial {s.Serial}", $"{s.Server.Name} ({s.Server.Address})"))])]);
+        }
+    }
+
+    /// <summary>The zone that the domain is in: the closest name that has name servers, never a top-level domain.</summary>
+    private static string Zone(DomainView view)
+    {
+        for (var name = view.Domain; name is not null && DnsName.Count(name) > 1; name = DnsName.Parent(name))
+        {
+            if (!view.Dns[name, DnsType.NS].Missing)
+            {
+                return name;
+            }
+        }
+
+        return view.Domain;
     }
 
     /// <summary>The zone's own servers; those on loopback are nobody else's.</summary>
     internal static (string Name, string Address)[] Authorities(DomainView view)
     {
-        var names = !view.Facts.Options.Authorities ? [] : view.Dns[view.Domain, DnsType.NS].Of(DnsType.NS).Select(r => r.Target).Order(StringComparer.Ordinal).ToArray();
+        var names = !view.Facts.Options.Authorities ? [] : view.Dns[Zone(view), DnsType.NS].Of(DnsType.NS).Select(r => r.Target).Order(StringComparer.Ordinal).ToArray();
         return [.. names.SelectMany(n => view.Dns[n, DnsType.A].Of(DnsType.A).Concat(view.Dns[n, DnsType.AAAA].Of(DnsType.AAAA)).Select(r => r.Address).OfType<IPAddress>().Where(a => !IPAddress.IsLoopback(a)).Select(a => (n, a.ToString()))).DistinctBy(s => s.Item2).Take(16)];
     }
 
@@ -87,7 +114,9 @@ internal static class DnsFindings
 
     private static Finding? LongTtls(DomainView view)
     {
-        var records = view.Text.Of(DnsType.TXT).Where(r => SpfRecord.IsOne(r.Joined) || r.Joined.StartsWith("forward-email", StringComparison.Ordinal)).Concat(view.Exchanges.Answer.Of(DnsType.MX)).Concat(view.Dmarc.Levels[0].Answer.Of(DnsType.TXT)).Where(r => r.Ttl > LongTtl).ToArray();
+        // Resolvers keep nothing for longer than they want to, mostly a day: only the zone's own servers say the whole time.
+        var asked = Authorities(view).Select(s => s.Address).Prepend(null).SelectMany(s => new[] { view.Dns[new DnsQuestion(view.Domain, DnsType.TXT, s)], view.Dns[new DnsQuestion(view.Domain, DnsType.MX, s)], view.Dns[new DnsQuestion($"_dmarc.{view.Domain}", DnsType.TXT, s)] });
+        var records = asked.SelectMany(a => a.Records).Where(r => r.Ttl > LongTtl && (r.Type == DnsType.MX || (r.Type == DnsType.TXT && (r.Name != view.Domain || SpfRecord.IsOne(r.Joined) || r.Joined.StartsWith("forward-email", StringComparison.Ordinal))))).DistinctBy(r => (r.Name, r.Type)).ToArray();
         return records.Length == 0 ? null
             : Make("mail/dns-ttl-long", Severity.Warning, view.Domain, $"a TTL of {Amount.Duration(TimeSpan.FromSeconds(records.Max(r => r.Ttl)))}: after a change, the old record is used for that long", [Because($"over a day", "RFC 1035 section 3.2.1", [.. records.Take(4).Select(r => new Seen($"{r.Ttl}", $"{r.Name} {DnsTypes.Name(r.Type)}"))])], new Remedy("lower it to an hour before you change anything, and wait for the old time"));
     }

@@ -24,7 +24,7 @@ public sealed class DomainView
 
     /// <summary>Selectors that are tried where some key exists, beside those of the catalogue.</summary>
     private static readonly string[] CommonSelectors =
-        ["default", "dkim", "mail", "email", "k1", "k2", "k3", "s1", "s2", "sel", "sel1", "sel2", "selector", "selector1", "selector2", "key1", "key2", "mx", "smtp", "main", "test", "lab", "2016", "2017", "2018", "2019", "2020", "2021", "2022", "2023", "2024", "2025", "2026", "20230601", "ed", "ed25519", "rsa", "old", "new", "a", "b", "x", "s", "m1", "mailjet", "mandrill", "pm", "zoho", "protonmail"];
+        ["default", "dkim", "mail", "email", "dkim1", "dkim2", "dkim01", "mail1", "mail2", "sig1", "dk", "k1", "k2", "k3", "s1", "s2", "sel", "sel1", "sel2", "selector", "selector1", "selector2", "key1", "key2", "hse1", "hse2", "mte1", "mte2", "cm", "zendesk1", "zendesk2", "mx", "smtp", "main", "test", "lab", "2016", "2017", "2018", "2019", "2020", "2021", "2022", "2023", "2024", "2025", "2026", "20230601", "ed", "ed25519", "rsa", "old", "new", "a", "b", "x", "s", "m1", "mailjet", "mandrill", "pm", "zoho", "protonmail"];
 
     /// <summary>A view of the domain of the facts; answers come from <paramref name="dns"/>.</summary>
     public DomainView(MailFacts facts, DnsLookups dns)
@@ -150,20 +150,22 @@ public sealed class DomainView
         }
 
         // Mail is forwarded to a mailbox: that is where the answers are written.
-        var targets = Rules.Entries.Where(e => e.Kind is ForwardKind.CatchAll or ForwardKind.Alias).Select(e => e.TargetDomain).OfType<string>().Select(Provider.OfMailDomain).OfType<Provider>().Distinct().ToArray();
+        // A provider that could host the domain itself is only guessed where the record authorises nobody else.
+        var others = Spf.Terms.Any(t => t.Term.Qualifier == SpfQualifier.Pass && (t.Term.Kind is SpfKind.Ip4 or SpfKind.Ip6 or SpfKind.Exists or SpfKind.Ptr || (t.Term.Kind is SpfKind.Include or SpfKind.Redirect && (t.Target is null || Provider.OfInclude(t.Target) is null))));
+        var targets = Rules.Entries.Where(e => e.Kind is ForwardKind.CatchAll or ForwardKind.Alias).Select(e => e.TargetDomain).OfType<string>().Select(Provider.OfMailDomain).OfType<Provider>().Where(p => !p.CustomDomain || !others).Distinct().ToArray();
         if (targets.Length > 0)
         {
             return [.. targets.Select(p => new MailSender(p, $"mail is forwarded to a mailbox there", false))];
         }
 
-        return Receiver is { IsMailbox: true } receiver ? [new(receiver, "it receives", false)] : [];
+        return Receiver is { IsMailbox: true } receiver && !others ? [new(receiver, "it receives", false)] : [];
     }
 
     private DkimSelector[] FindSelectors()
     {
         var named = Facts.Options.Selectors.Select(s => (Selector: s, Origin: "you"))
             .Concat(Senders.SelectMany(s => s.Provider.Selectors.Select(n => (Selector: n, Origin: s.Provider.Id))));
-        if (DomainKeys is { Known: true, Outcome: not DnsOutcome.NoName } && WildcardKey.Missing)
+        if (DomainKeys is { Known: true, Outcome: not DnsOutcome.NoName } && WildcardKey is { Missing: true, Records: [] })
         {
             // Keys exist somewhere: the usual names are tried.
             named = named.Concat(Provider.All.SelectMany(p => p.Selectors).Concat(CommonSelectors).Select(s => (Selector: s, Origin: "")));

@@ -54,13 +54,14 @@ internal static class ExchangeFindings
         var nulls = view.Exchanges.All.Count(e => e.Host == ".");
         return nulls == 0 ? null
             : nulls == view.Exchanges.All.Length
-                ? Make("mail/mx-null", Severity.Error, view.Domain, $"{Value.Domain(view.Domain)} says that it takes no mail: mail bounces at once, and mail from it may be refused", [Because("a single MX of \".\" is a null MX", "RFC 7505 section 3", Records(view))], new Remedy("replace it by the MX records of who receives your mail", "lotse", "mail", "plan", view.Domain))
+                ? Make("mail/mx-null", view.SendsNothing ? Severity.Info : Severity.Error, view.Domain, view.SendsNothing ? (Text)$"{Value.Domain(view.Domain)} says that it takes no mail, and that it sends none" : $"{Value.Domain(view.Domain)} says that it takes no mail: mail bounces at once, and mail from it may be refused", [Because("a single MX of \".\" is a null MX", "RFC 7505 section 3", Records(view))], new Remedy("replace it by the MX records of who receives your mail", "lotse", "mail", "plan", view.Domain))
                 : Make("mail/mx-null-mixed", Severity.Error, view.Domain, "a null MX stands beside others: some senders bounce at once", [Because("a null MX must be the only one", "RFC 7505 section 3", Records(view))], new Remedy("remove the MX \".\""));
     }
 
     private static IEnumerable<Finding?> Host(DomainView view, string host)
     {
-        if (IPAddress.TryParse(host, out _))
+        // A registrar's form may have put the domain behind it.
+        if (IPAddress.TryParse(host, out _) || (host.EndsWith("." + view.Domain, StringComparison.Ordinal) && IPAddress.TryParse(host[..^(view.Domain.Length + 1)], out var literal) && literal.ToString() == host[..^(view.Domain.Length + 1)]))
         {
             yield return Make("mail/mx-ip-literal", Severity.Error, host, $"the MX {Value.Host(host)} is an address written as a name: no such host, all mail to it bounces", [Because("an MX names a host", "RFC 1035 section 3.3.9", Records(view))], new Remedy("give the address a name, and write the name"));
             yield break;
@@ -134,7 +135,8 @@ internal static class ExchangeFindings
             return null;
         }
 
-        var missing = receiver.Mx.Where(m => view.Exchanges.All.All(e => e.Host != m.Host)).Select(m => m.Host).ToArray();
+        // A host that was meant and is written wrongly is said as a typo.
+        var missing = receiver.Mx.Where(m => view.Exchanges.All.All(e => e.Host != m.Host && Typo(e.Host) != m.Host)).Select(m => m.Host).ToArray();
         return missing.Length == 0 || missing.Length == receiver.Mx.Length ? null
             : Make("mail/mx-incomplete", Severity.Warning, view.Domain, $"{receiver.Name} asks for all of its hosts; missing: {Value.Host(string.Join(", ", missing))}{(receiver.Id == "forwardemail" ? "; it refuses to verify the domain" : "")}",
                 [Because($"its guide names {receiver.Mx.Length} hosts", receiver.Sources[0], Records(view))], new Remedy("add the missing MX", "lotse", "mail", "plan", view.Domain, "--receive", receiver.Id));

@@ -90,7 +90,7 @@ public sealed record ForwardRules(string[] Records, string[] Verifications, stri
     public static bool IsMailbox(string text)
     {
         var at = text.LastIndexOf('@');
-        return at is > 0 and <= 64 && text.AsSpan(0, at).IndexOfAny(NotInLocalPart) < 0 && !text.StartsWith('.') && text[at - 1] != '.' && !text[..at].Contains("..", StringComparison.Ordinal) && IsHost(text[(at + 1)..]);
+        return at is > 0 and <= 64 && !text.Any(char.IsControl) && text.AsSpan(0, at).IndexOfAny(NotInLocalPart) < 0 && !text.StartsWith('.') && text[at - 1] != '.' && !text[..at].Contains("..", StringComparison.Ordinal) && IsHost(text[(at + 1)..]);
     }
 
     /// <summary>Whether a text is a host name of two labels or more whose last is a word.</summary>

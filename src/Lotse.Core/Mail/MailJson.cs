@@ -20,6 +20,8 @@ public sealed record SpfAnswer(string Result, string Explanation, string Domain,
 [JsonSerializable(typeof(JourneysAnswer))]
 [JsonSerializable(typeof(RouteAnswer))]
 [JsonSerializable(typeof(MessageAnswer))]
+[JsonSerializable(typeof(WatchAnswer))]
+[JsonSerializable(typeof(System.Text.Json.JsonElement))]
 [JsonSerializable(typeof(MailFacts))]
 internal sealed partial class MailJson : JsonSerializerContext
 {
@@ -28,6 +30,10 @@ internal sealed partial class MailJson : JsonSerializerContext
     public static JsonPart Part(JourneysAnswer answer) => new(answer, static () => Default.JourneysAnswer);
 
     public static JsonPart Part(MessageAnswer answer) => new(answer, static () => Default.MessageAnswer);
+
+    public static JsonPart Part(System.Text.Json.JsonElement element) => new(element, static () => Default.JsonElement);
+
+    public static JsonPart Part(WatchAnswer answer) => new(answer, static () => Default.WatchAnswer);
 
     public static JsonPart Part(RouteAnswer answer) => new(answer, static () => Default.RouteAnswer);
 

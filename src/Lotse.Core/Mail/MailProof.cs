@@ -35,7 +35,7 @@ public static class MailProof
         if (edit is not null)
         {
             var read = host.ReadFile(edit.Path);
-            var parsed = read.Ok ? ZoneFile.Parse(edit.Path, read.Value) : new(default!, read.Error);
+            var parsed = read.Ok ? ZoneFile.Parse(edit.Path, read.Value, ZoneFile.OriginOf(edit.Path), other => host.ReadFile(other)) : new(default!, read.Error);
             if (!parsed.Ok)
             {
                 return new(parsed.Error!.Message, [], [], [new("the zone file", parsed.Error.Message, "read it")]);

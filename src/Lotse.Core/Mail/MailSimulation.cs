@@ -14,7 +14,7 @@ public sealed record MailJourney(string Name, SpfQuery Query, string Author, Dki
 /// <param name="Journey">Its name.</param>
 /// <param name="Spf">SPF's result.</param>
 /// <param name="SpfDomain">The domain that SPF checked.</param>
-/// <param name="Dmarc">pass, fail, none, temperror, permerror (RFC 9989).</param>
+/// <param name="Dmarc">pass, fail, none or temperror (RFC 9989 section 9.1).</param>
 /// <param name="Disposition">What the domain asks for: none, quarantine, reject.</param>
 /// <param name="Aligned">The legs that pass and align.</param>
 /// <param name="OldDmarc">The same by RFC 7489.</param>
@@ -60,9 +60,9 @@ public static class MailSimulation
             reasons.Add(new($"receivers that still follow RFC 7489 say {answer.OldDmarc}, disposition {answer.OldDisposition}", Verdict.Yes, "RFC 7489 section 6.6"));
         }
 
-        if (answer.Spf == "temperror" && answer.Dmarc == "fail")
+        if (answer.Spf == "temperror" && answer.Dmarc == "temperror")
         {
-            reasons.Add(new("SPF could not be asked: most receivers put the message off (451) instead of following the policy", Verdict.Unknown, "RFC 7208 section 2.6.6, RFC 9989 section 5.3"));
+            reasons.Add(new("SPF could not be asked: most receivers put the message off (451) instead of following the policy", Verdict.Unknown, "RFC 7208 section 2.6.6, RFC 9989 section 5.3.6"));
         }
 
         return new(Headline(answer), [.. reasons], [], Unknowns(answer)) { Answer = MailJson.Part(new SimulationAnswer(answer.Spf, answer.Dmarc, answer.Disposition, answer)) };

@@ -64,6 +64,13 @@ public sealed class MessageHeaders
         Signatures = [.. message.Headers.Where(h => h.Id == HeaderId.DkimSignature)];
         Results = [.. message.Headers.Where(h => h.Id is HeaderId.AuthenticationResults).Select(h => AuthenticationResults.TryParse(h.RawValue, out var parsed) ? parsed : null).OfType<AuthenticationResults>()];
         Failures = [.. message.BodyParts.OfType<MessageDeliveryStatus>().SelectMany(Status)];
+        if (Failures.Length == 0 || Failures.All(f => f.Words.Length == 0))
+        {
+            // No fields, or fields without the words of the host that refused: the text has them.
+            var told = BounceText.Read(message);
+            Failures = Failures.Length == 0 ? told : [.. Failures.Select(f => told.FirstOrDefault(t => t.Recipient.Equals(f.Recipient, StringComparison.OrdinalIgnoreCase)) is { Words.Length: > 0 } same ? f with { Words = same.Words, Host = f.Host.Length > 0 ? f.Host : same.Host } : f)];
+        }
+
         Returned = message.BodyParts.OfType<MessagePart>().Select(p => p.Message).Concat(Heads(message)).OfType<MimeMessage>().Select(m => new MessageHeaders(m, [])).FirstOrDefault();
     }
 
@@ -178,10 +185,10 @@ public sealed class MessageHeaders
 
     private static IEnumerable<MessageFailure> Status(MessageDeliveryStatus status) => status.StatusGroups
         .Where(g => g.Contains("Final-Recipient") || g.Contains("Original-Recipient"))
-        .Select(g => new MessageFailure(After(g["Final-Recipient"] ?? g["Original-Recipient"]), (g["Action"] ?? "").Trim().ToLowerInvariant(), (g["Status"] ?? "").Trim(), After(g["Remote-MTA"]), After(g["Diagnostic-Code"])));
+        .Select(g => new MessageFailure(After(g["Final-Recipient"] ?? g["Original-Recipient"]).Trim('<', '>'), (g["Action"] ?? "").Trim().ToLowerInvariant(), (g["Status"] ?? "").Trim().Split(' ', '(')[0], After(g["Remote-MTA"]), After(g["Diagnostic-Code"])));
 
-    /// <summary>The value after its type: <c>rfc822; me@example.com</c>.</summary>
-    private static string After(string? value) => value is null ? "" : value[(value.IndexOf(';', StringComparison.Ordinal) + 1)..].Trim();
+    /// <summary>The value after its type, folded lines joined: <c>rfc822; me@example.com</c>.</summary>
+    private static string After(string? value) => value is null ? "" : string.Join(' ', value[(value.IndexOf(';', StringComparison.Ordinal) + 1)..].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 
     private static string Tag(Header header, string name) =>
         (header.Value ?? "").Split(';').Select(t => t.Split('=', 2)).Where(t => t.Length == 2 && t[0].Trim() == name).Select(t => string.Concat(t[1].Where(c => !char.IsWhiteSpace(c)))).FirstOrDefault() ?? "";

@@ -23,7 +23,6 @@ public sealed class SpfEvaluation
     private readonly SpfQuery query;
     private readonly DnsLookups dns;
     private readonly List<SpfStep> steps = [];
-    private readonly HashSet<DnsQuestion> voidQuestions = [];
     private int lookups;
     private int voids;
     private string? problem;
@@ -225,7 +224,7 @@ public sealed class SpfEvaluation
             return Fail(target, AddressType, answer);
         }
 
-        CountVoid(target, AddressType, answer);
+        CountVoid(answer);
         var hit = Hit(answer, term);
         return hit is null ? (Match.No, $"{target} is {Addresses(answer)}") : (Match.Yes, $"{target} is {hit}");
     }
@@ -238,7 +237,7 @@ public sealed class SpfEvaluation
             return Fail(target, DnsType.MX, answer);
         }
 
-        CountVoid(target, DnsType.MX, answer);
+        CountVoid(answer);
         var hosts = answer.Of(DnsType.MX).Select(r => r.Exchange).OrderBy(e => e.Preference).Select(e => e.Host).Where(h => h != ".").ToArray();
         if (hosts.Length > HostLimit)
         {
@@ -260,7 +259,7 @@ public sealed class SpfEvaluation
                 return Fail(host, AddressType, addresses);
             }
 
-            CountVoid(host, AddressType, addresses);
+            CountVoid(addresses);
             if (Hit(addresses, term) is { } hit)
             {
                 return (Match.Yes, $"{host} is {hit}");
@@ -295,7 +294,7 @@ public sealed class SpfEvaluation
             return Fail(target, DnsType.A, answer);
         }
 
-        CountVoid(target, DnsType.A, answer);
+        CountVoid(answer);
         return answer.Missing ? (Match.No, $"{target}: {answer.Words}") : (Match.Yes, $"{target} has an address");
     }
 
@@ -311,7 +310,7 @@ public sealed class SpfEvaluation
 
         if (countVoid && answer.Known)
         {
-            CountVoid(reverse, DnsType.PTR, answer);
+            CountVoid(answer);
         }
 
         var candidates = answer.Of(DnsType.PTR).Select(r => r.Target).Take(HostLimit).ToArray();
@@ -355,14 +354,8 @@ public sealed class SpfEvaluation
 
     private string Addresses(DnsAnswer answer) => answer.Missing ? answer.Words : string.Join(", ", answer.Of(AddressType).Select(r => r.Address).Take(4));
 
-    private void CountVoid(string name, DnsType type, DnsAnswer answer)
-    {
-        // The same question again is answered from the cache: no second lookup.
-        if (answer.Missing && voidQuestions.Add(new(name, type)))
-        {
-            voids++;
-        }
-    }
+    /// <summary>Each lookup counts, also one that was made before: so the reference implementations have it.</summary>
+    private void CountVoid(DnsAnswer answer) => voids += answer.Missing ? 1 : 0;
 
     private (Match, string) Fail(string name, DnsType type, DnsAnswer answer)
     {

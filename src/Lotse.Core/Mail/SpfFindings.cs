@@ -13,6 +13,9 @@ internal static partial class SpfFindings
     /// <summary>An answer that any receiver gets over UDP (RFC 7208 section 3.4).</summary>
     private const int SafeSize = 512;
 
+    /// <summary>Octets of one string of a TXT record; what is longer has to be divided somewhere.</summary>
+    private const int StringLimit = 255;
+
     /// <summary>In the order of the record.</summary>
     public static IEnumerable<Finding> Of(DomainView view)
     {
@@ -94,6 +97,12 @@ internal static partial class SpfFindings
                         new Remedy(NearProvider(below.Domain) is { } near ? (Text)$"write include:{near}" : "remove it, or correct the name"));
                 }
 
+                if (term is { Target: null, Term: { Kind: SpfKind.Include or SpfKind.Redirect, HasMacro: false } })
+                {
+                    yield return Make(term.Term.Kind == SpfKind.Redirect ? "mail/spf-redirect-none" : "mail/spf-include-none", Severity.Error, tree.Domain, $"{term.Term.Text} in the record of {Value.Domain(tree.Domain)} names no domain: a permanent error for all senders that get that far",
+                        [Because("it is no name that DNS could have", "RFC 7208 sections 4.3, 5.2, 6.1", new Seen(tree.Record!.Text, $"{tree.Domain} TXT"))], new Remedy("remove it, or correct the name"));
+                }
+
                 if (term.Term.Kind == SpfKind.Mx && term.Target is { } target && view.Dns[target, DnsType.MX].Of(DnsType.MX).Count() is > SpfEvaluation.HostLimit and var hosts)
                 {
                     yield return Make("mail/spf-mx-limit", Severity.Error, tree.Domain, $"{term.Term.Text} stands for {hosts} exchanges of {Value.Domain(target)}, more than {SpfEvaluation.HostLimit}: a permanent error",
@@ -119,10 +128,35 @@ internal static partial class SpfFindings
             : null;
     }
 
-    private static Finding? Voids(DomainView view) => view.Spf.Voids <= SpfEvaluation.VoidLimit ? null
-        : Make("mail/spf-void", Severity.Error, view.Domain, $"{view.Spf.Voids} lookups of the SPF record of {Value.Domain(view.Domain)} give no answer, {SpfEvaluation.VoidLimit} may: a permanent error at strict receivers",
+    private static Finding? Voids(DomainView view)
+    {
+        // A name with addresses of one family alone is a lookup without an answer for senders of the other.
+        var hit = view.Senders.SelectMany(s => view.SendingAddresses(s.Provider).Select(ip => (s.Provider, Ip: ip, Outcome: OwnMail(view, s.Provider, ip)))).FirstOrDefault(s => s.Outcome.Voids > SpfEvaluation.VoidLimit);
+        return view.Spf.Voids <= SpfEvaluation.VoidLimit && hit.Outcome is null ? null
+            : Make("mail/spf-void", Severity.Error, view.Domain, hit.Outcome is null || view.Spf.Voids > SpfEvaluation.VoidLimit
+                ? (Text)$"{view.Spf.Voids} lookups of the SPF record of {Value.Domain(view.Domain)} give no answer, {SpfEvaluation.VoidLimit} may: a permanent error at strict receivers"
+                : $"more than {SpfEvaluation.VoidLimit} lookups of the SPF record of {Value.Domain(view.Domain)} give no answer for {Value.Ip(hit.Ip)}, from which {hit.Provider.Name} sends: a permanent error at strict receivers",
             [Because("names without an address or record", LimitRule, [.. view.Spf.All.SelectMany(t => t.Terms).Where(t => t.Target is not null && t.Below is null && (t.Term.Kind is SpfKind.A ? Exchanges.HasAddress(t.Target, view.Dns) == false : view.Dns[t.Target, t.Term.Kind == SpfKind.Mx ? DnsType.MX : DnsType.A].Missing)).Select(t => new Seen($"{t.Term.Text}", $"{t.Target}"))])],
             new Remedy("remove the terms that name nothing"));
+    }
+
+    /// <summary>SPF for what the user sends through a provider.</summary>
+    private static SpfOutcome OwnMail(DomainView view, Provider provider, IPAddress ip) => SpfEvaluation.Check(new(ip, provider.Spf, $"postmaster@{view.Domain}", view.Facts.Now), view.Dns);
+
+    /// <summary>The record whose end counts: where nothing matches, redirect= hands over.</summary>
+    private static SpfTree End(SpfTree tree)
+    {
+        while (tree.Record is { Broken: null, All: null } && tree.Terms.FirstOrDefault(t => t.Term.Kind == SpfKind.Redirect)?.Below is { Loop: false } below)
+        {
+            tree = below;
+        }
+
+        return tree;
+    }
+
+    /// <summary>The record below an include, which passes everybody; null: there is none.</summary>
+    private static SpfTree? OpenToAll(SpfTree tree) => tree.Terms.Where(t => t.Term is { Kind: SpfKind.Include, Qualifier: SpfQualifier.Pass }).Select(t => t.Below).OfType<SpfTree>()
+        .Select(below => End(below) is { Record.All.Qualifier: SpfQualifier.Pass } end ? end : OpenToAll(below)).FirstOrDefault(t => t is not null);
 
     /// <summary>What the domain's own record says, term by term.</summary>
     private static IEnumerable<Finding?> Own(DomainView view)
@@ -150,20 +184,9 @@ internal static partial class SpfFindings
             }
         }
 
-        switch (record.All)
+        foreach (var finding in Ending(view))
         {
-            case { Qualifier: SpfQualifier.Pass } all:
-                yield return Make("mail/spf-plus-all", Severity.Error, view.Domain, $"{all.Text}: everyone may send as {Value.Domain(view.Domain)}, and DMARC passes for forgers", [Because("all matches every address", "RFC 7208 section 5.1", Record(view))], new Remedy("write ~all"));
-                break;
-            case { Qualifier: SpfQualifier.Neutral }:
-                yield return Make("mail/spf-neutral-all", Severity.Warning, view.Domain, $"?all: the record says nothing about strangers, and some receivers treat it like none", [Because("neutral is to be treated like none", "RFC 7208 sections 5.1, 8.2", Record(view))], new Remedy("write ~all"));
-                break;
-            case { Qualifier: SpfQualifier.Fail } when !view.SendsNothing:
-                yield return Make("mail/spf-hardfail-forwarding", Severity.Info, view.Domain, "-all: some receivers refuse forwarded mail before they look at DKIM or DMARC; ~all is enough once DMARC exists", [Because("a fail may be refused at once", "RFC 7208 section 8.4", Record(view))], new Remedy("write ~all"));
-                break;
-            case null when record.Redirect is null:
-                yield return Make("mail/spf-no-all", Severity.Warning, view.Domain, "the SPF record ends without all or redirect: strangers get neutral", [Because("the default is neutral", "RFC 7208 section 4.7", Record(view))], new Remedy("end it with ~all"));
-                break;
+            yield return finding;
         }
 
         if (record.All is { } last && record.Terms.SkipWhile(t => t != last).Skip(1).FirstOrDefault(t => t.IsMechanism) is { } dead)
@@ -174,6 +197,33 @@ internal static partial class SpfFindings
         if (record is { All: not null, Redirect: { } redirect })
         {
             yield return Make("mail/spf-redirect-ignored", Severity.Warning, view.Domain, $"{redirect.Text} beside {record.All.Text} is ignored", [Because("redirect counts only where nothing matched", "RFC 7208 section 6.1", Record(view))], new Remedy("remove one of the two"));
+        }
+    }
+
+    /// <summary>How the record ends, its own all or that of the record that redirect= names.</summary>
+    private static IEnumerable<Finding?> Ending(DomainView view)
+    {
+        var end = End(view.Spf);
+        Seen[] seen = [.. Record(view), .. end.Domain == view.Domain ? [] : end.Records.Select(r => new Seen(r.Text, $"{end.Domain} TXT"))];
+        switch (end.Record?.All)
+        {
+            case { Qualifier: SpfQualifier.Pass } all:
+                yield return Make("mail/spf-plus-all", Severity.Error, view.Domain, $"{all.Text}: everyone may send as {Value.Domain(view.Domain)}, and DMARC passes for forgers", [Because("all matches every address", "RFC 7208 section 5.1", seen)], new Remedy("write ~all"));
+                yield break;
+            case { Qualifier: SpfQualifier.Neutral }:
+                yield return Make("mail/spf-neutral-all", Severity.Warning, view.Domain, $"?all: the record says nothing about strangers, and some receivers treat it like none", [Because("neutral is to be treated like none", "RFC 7208 sections 5.1, 8.2", seen)], new Remedy("write ~all"));
+                break;
+            case { Qualifier: SpfQualifier.Fail } when !view.SendsNothing:
+                yield return Make("mail/spf-hardfail-forwarding", Severity.Info, view.Domain, "-all: some receivers refuse forwarded mail before they look at DKIM or DMARC; ~all is enough once DMARC exists", [Because("a fail may be refused at once", "RFC 7208 section 8.4", seen)], new Remedy("write ~all"));
+                break;
+            case null when end.Record is { Broken: null, Redirect: null }:
+                yield return Make("mail/spf-no-all", Severity.Warning, view.Domain, "the SPF record ends without all or redirect: strangers get neutral", [Because("the default is neutral", "RFC 7208 section 4.7", seen)], new Remedy("end it with ~all"));
+                break;
+        }
+
+        if (OpenToAll(view.Spf) is { } open)
+        {
+            yield return Make("mail/spf-plus-all", Severity.Error, open.Domain, $"{Value.Domain(open.Domain)}, which the record includes, passes everybody: everyone may send as {Value.Domain(view.Domain)}, and DMARC passes for forgers", [Because("all matches every address, and an include passes whom it passes", "RFC 7208 sections 5.1, 5.2", [.. Record(view), new Seen(open.Record!.Text, $"{open.Domain} TXT")])], new Remedy("remove the include"));
         }
     }
 
@@ -195,7 +245,7 @@ internal static partial class SpfFindings
             var bad = new List<(IPAddress Ip, SpfOutcome Outcome)>();
             foreach (var ip in view.SendingAddresses(sender.Provider))
             {
-                var outcome = SpfEvaluation.Check(new(ip, sender.Provider.Spf, $"postmaster@{view.Domain}", view.Facts.Now), view.Dns);
+                var outcome = OwnMail(view, sender.Provider, ip);
                 if (outcome.Result is SpfResult.Fail or SpfResult.SoftFail or SpfResult.Neutral)
                 {
                     bad.Add((ip, outcome));
@@ -227,7 +277,7 @@ internal static partial class SpfFindings
     {
         foreach (var record in view.Text.Of(DnsType.TXT).Where(r => Resembles(r.Joined)))
         {
-            if (Glued(record) is { } word)
+            if (Glued(record, view.Dns) is { } word)
             {
                 return Make("mail/spf-string-glue", Severity.Error, view.Domain, $"the strings of the SPF record are joined without a space: \"{word}\" is one word",
                     [Because("receivers join the strings of a TXT record with nothing between", "RFC 7208 section 3.3", new Seen(record.Text, $"{view.Domain} TXT"))], new Remedy("put a space at the end of the first string"));
@@ -238,23 +288,29 @@ internal static partial class SpfFindings
     }
 
     /// <summary>Whether two strings of a record run into each other.</summary>
-    internal static bool IsGlued(DnsRecord record) => Glued(record) is not null;
+    internal static bool IsGlued(DnsRecord record, DnsLookups dns) => Glued(record, dns) is not null;
 
     /// <summary>The word that two strings make; null: each ends where a word ends, or inside one that was divided on purpose.</summary>
-    private static string? Glued(DnsRecord record)
+    private static string? Glued(DnsRecord record, DnsLookups dns)
     {
         var strings = record.Strings.Select(s => ByteText.Decode(s)).ToArray();
         for (var i = 1; i < strings.Length; i++)
         {
             var (left, right) = (strings[i - 1].Split(' ')[^1], strings[i].Split(' ')[0]);
-            if (left.Length > 0 && Starts().IsMatch(right) && (left.Equals("v=spf1", StringComparison.OrdinalIgnoreCase) || SpfRecord.Parse("v=spf1 " + left).Broken is null) && SpfRecord.Parse("v=spf1 " + right).Broken is null)
+            if (left.Length > 0 && (left.Equals("v=spf1", StringComparison.OrdinalIgnoreCase) || IsTerm(left)) && IsTerm(right) && (Starts().IsMatch(right) || (Bare().IsMatch(right) && strings[i - 1].Length < StringLimit && LeadsNowhere(left + right, dns))))
             {
                 return left + right;
             }
         }
 
         return null;
+
+        static bool IsTerm(string word) => SpfRecord.Parse("v=spf1 " + word).Broken is null;
     }
+
+    /// <summary>Whether a word is no term, or names a domain without a record: one that was divided inside on purpose leads somewhere.</summary>
+    private static bool LeadsNowhere(string word, DnsLookups dns) => SpfRecord.Parse("v=spf1 " + word) is not { Broken: null, Terms: [var term] }
+        || (term.Domain is not null && SpfMacro.ToName(term.Domain) is { } name && !term.HasMacro && (term.Kind is SpfKind.Include or SpfKind.Redirect ? dns[name, DnsType.TXT] is { Known: true } answer && !answer.Of(DnsType.TXT).Any(r => SpfRecord.IsOne(r.Joined)) : dns[name, term.Kind == SpfKind.Mx ? DnsType.MX : DnsType.A].Missing));
 
     /// <summary>Whether a text is an SPF record, or was meant to be one.</summary>
     internal static bool Resembles(string text) => SpfRecord.IsOne(text) || Nearly().IsMatch(text);
@@ -272,8 +328,11 @@ internal static partial class SpfFindings
 
     private static string Size(SpfTerm term) => term.Kind == SpfKind.Ip6 ? $"2^{128 - term.Bits6} addresses" : $"{1L << (32 - term.Bits4):N0} addresses".Replace(',', ' ');
 
-    [GeneratedRegex("""^[\s"'“”„\\]*(v\s*=\s*spf\s*1?|spf1)(?![/\d])""", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("""^[\s"'“”„\\]*(v\s*[=:.-]?\s*(spf|sfp|fsp)(?!\s*2\.0|1\d)|spf[-=]?1\b)|^(?!\s*["']?spf2)[^;=]*\b(include:|ip4:|ip6:)\S.*\s[-~?+]all\s*["']?$""", RegexOptions.IgnoreCase)]
     private static partial Regex Nearly();
+
+    [GeneratedRegex("^[-+~?]?(a|mx|ptr)(/.*)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Bare();
 
     [GeneratedRegex("^([-+~?]?(include:|ip4:|ip6:|a:|mx:|exists:|ptr:)|[-+~?]all$|redirect=|exp=)", RegexOptions.IgnoreCase)]
     private static partial Regex Starts();

@@ -56,7 +56,7 @@ internal static class SpfMerge
         foreach (var record in view.Text.Of(DnsType.TXT).Where(r => SpfFindings.Resembles(r.Joined)))
         {
             // Strings that run into each other are read with the space that was meant.
-            var text = SpfFindings.IsGlued(record) ? string.Join(' ', record.Strings.Select(s => ByteText.Decode(s).Trim())) : record.Joined;
+            var text = SpfFindings.IsGlued(record, view.Dns) ? string.Join(' ', record.Strings.Select(s => ByteText.Decode(s).Trim())) : record.Joined;
             var words = text.Split([' ', ';', '"', '\''], StringSplitOptions.RemoveEmptyEntries);
             yield return [.. words.Where(w => !w.StartsWith("v=spf", StringComparison.OrdinalIgnoreCase) && !w.Equals("spf1", StringComparison.OrdinalIgnoreCase)).SelectMany(w => SpfRecord.Parse("v=spf1 " + w) is { Broken: null } good ? good.Terms : [])];
         }

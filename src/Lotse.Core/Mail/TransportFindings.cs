@@ -31,8 +31,9 @@ internal static class TransportFindings
         }
 
         var host = DnsName.Under("mta-sts", view.Domain);
-        if (announced.Length == 0)
+        if (announced.Length != 1)
         {
+            // None, or several: senders take both as none.
             yield break;
         }
 
@@ -82,7 +83,7 @@ internal static class TransportFindings
 
     private static IEnumerable<Finding?> Dane(DomainView view)
     {
-        foreach (var host in view.Exchanges.All.Select(e => e.Host).Where(h => h != "." && DnsName.IsAtOrBelow(h, view.Domain)).Distinct())
+        foreach (var host in view.Exchanges.All.Select(e => e.Host).Where(h => h != "." && DnsName.IsAtOrBelow(h, view.Domain)).Append(view.Domain).Distinct())
         {
             if (DnsName.Under("_25._tcp", host) is { } name && view.Dns[name, DnsType.TLSA] is { Outcome: DnsOutcome.Records, Authentic: false } answer && view.Dns[view.Domain, DnsType.DNSKEY].Missing)
             {

@@ -11,15 +11,24 @@ internal static class ZoneEdit
     /// <param name="bytes">Its bytes.</param>
     /// <param name="diff">The records.</param>
     /// <param name="now">For a serial number that is a date.</param>
+    /// <param name="origin">With which the file was read.</param>
+    /// <param name="include">With which included files were read.</param>
     /// <returns>The edit, or why the file cannot be changed.</returns>
-    public static (EditFile? Edit, string? Problem) Of(ZoneFile zone, byte[] bytes, RecordDiff diff, DateTimeOffset now)
+    public static (EditFile? Edit, string? Problem) Of(ZoneFile zone, byte[] bytes, RecordDiff diff, DateTimeOffset now, string origin = ".", Func<string, Reading<byte[]>>? include = null)
     {
         var file = FileLines.Split(bytes);
         var lines = file.Lines.ToList<string?>();
         var added = new Dictionary<int, List<string>>();
+        var end = file.Lines.Count(l => l.EndsWith('\r')) * 2 > file.Lines.Length ? "\r" : "";
+        var own = zone.Entries.Where(e => e.File is null).ToArray();
         foreach (var record in diff.Remove)
         {
-            var entry = Array.Find(zone.Entries, e => e.Record.SameData(record) && lines[e.Line - 1] is not null);
+            var entry = Array.Find(zone.Entries, e => e.Record.SameData(record) && (e.File is not null || lines[e.Line - 1] is not null));
+            if (entry?.File is { } other)
+            {
+                return (null, $"{record.Line} stands in {other}:{entry.LastLine}, which {zone.Name} includes: change it there");
+            }
+
             if (entry is null)
             {
                 return (null, $"{record.Line} is not in {zone.Name}");
@@ -34,23 +43,23 @@ internal static class ZoneEdit
         foreach (var record in diff.Add)
         {
             // Beside what it replaces, else at the end.
-            var beside = zone.Entries.LastOrDefault(e => e.Record.Name == record.Name && e.Record.Type == record.Type) ?? zone.Entries.LastOrDefault(e => e.Record.Name == record.Name);
+            var beside = own.LastOrDefault(e => e.Record.Name == record.Name && e.Record.Type == record.Type) ?? own.LastOrDefault(e => e.Record.Name == record.Name);
             var at = beside?.LastLine ?? lines.Count;
             if (!added.TryGetValue(at, out var here))
             {
                 added[at] = here = [];
             }
 
-            here.Add(record.Line);
+            here.Add(record.Line + end);
         }
 
-        if (zone.ZoneOf(diff.Remove.Concat(diff.Add).First().Name) is not { } apex || Array.Find(zone.Entries, e => e.Record.Type == DnsType.SOA && e.Record.Name == apex) is not { } soa || !Grow(lines, soa, now))
+        if (zone.ZoneOf(diff.Remove.Concat(diff.Add).First().Name) is not { } apex || Array.Find(own, e => e.Record.Type == DnsType.SOA && e.Record.Name == apex) is not { } soa || !Grow(lines, soa, now))
         {
             return (null, $"{zone.Name} has no SOA record whose serial number could grow");
         }
 
         // A removed line may have named the owner of those below it: they get theirs written out.
-        foreach (var entry in zone.Entries.Where(e => lines[e.Line - 1] is [' ' or '\t', ..]))
+        foreach (var entry in own.Where(e => lines[e.Line - 1] is [' ' or '\t', ..]))
         {
             lines[entry.Line - 1] = DnsName.Absolute(entry.Record.Name) + lines[entry.Line - 1];
         }
@@ -67,7 +76,7 @@ internal static class ZoneEdit
         }
 
         var written = new FileLines([.. after], file.Unterminated && added.GetValueOrDefault(lines.Count) is null).Join();
-        var read = ZoneFile.Parse(zone.Name, written);
+        var read = ZoneFile.Parse(zone.Name, written, origin, include);
         var missing = read.Ok ? diff.Add.FirstOrDefault(a => !read.Value.Entries.Any(e => e.Record.SameData(a))) : null;
         return !read.Ok ? (null, read.Error!.Message) : missing is not null ? (null, $"{missing.Line} would not be read back") : (EditFile.Between(zone.Name, bytes, written), null);
     }

@@ -8,19 +8,38 @@ namespace Lotse.LabTests.Mail;
 /// <summary>A name server on loopback whose every octet the test decides: over UDP and TCP, on the same free port.</summary>
 public sealed class DnsResponder : IDisposable
 {
-    private readonly Socket udp = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+    private readonly Socket udp;
     private readonly TcpListener tcp;
     private readonly CancellationTokenSource stop = new();
 
     /// <summary>Starts it. The answers are whole messages to a query; none is silence.</summary>
     public DnsResponder(Func<byte[], bool, IEnumerable<byte[]>> answers)
     {
-        udp.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        (udp, tcp) = Bind();
         Port = ((IPEndPoint)udp.LocalEndPoint!).Port;
-        tcp = new(IPAddress.Loopback, Port);
-        tcp.Start();
         _ = Task.Run(() => Udp(answers));
         _ = Task.Run(() => Tcp(answers));
+    }
+
+    /// <summary>A port that is free for both: what is free for one may be somebody's for the other.</summary>
+    private static (Socket, TcpListener) Bind()
+    {
+        for (var tries = 0; ; tries++)
+        {
+            var udp = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+            udp.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            var tcp = new TcpListener(IPAddress.Loopback, ((IPEndPoint)udp.LocalEndPoint!).Port);
+            try
+            {
+                tcp.Start();
+                return (udp, tcp);
+            }
+            catch (SocketException) when (tries < 50)
+            {
+                udp.Dispose();
+                tcp.Dispose();
+            }
+        }
     }
 
     public int Port { get; }

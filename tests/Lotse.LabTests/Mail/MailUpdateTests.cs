@@ -1,6 +1,3 @@
-using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using Xunit;
 
@@ -9,11 +6,8 @@ namespace Lotse.LabTests.Mail;
 /// <summary>Plans applied to a real name server (Knot) by signed updates, proved, and taken back.</summary>
 public sealed class MailUpdateTests : IDisposable
 {
-    private const string Secret = "bG90c2UgdGVzdHMgc2lnbiB3aXRoIHRoaXMga2V5ISE=";
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
-    private readonly string folder = Directory.CreateTempSubdirectory("lotse-knot-").FullName;
-    private readonly int port = FreePort();
-    private Process? knot;
+    private KnotServer? server;
 
     private static readonly Dictionary<string, string> Zones = new()
     {
@@ -23,6 +17,7 @@ public sealed class MailUpdateTests : IDisposable
         ["good.example"] = Domain("v=spf1 include:posteo.de ~all"),
         ["twospf.example"] = Domain("v=spf1 include:posteo.de ~all") + "\n@ TXT \"v=spf1 a include:spf.forwardemail.net -all\"\n@ A 192.0.2.80",
         ["noposteo.example"] = Domain("v=spf1 a include:spf.forwardemail.net -all") + "\n@ A 192.0.2.80",
+        ["includegone.example"] = Domain("v=spf1 include:_spf.posteo.de ~all"),
         ["parkedmx.example"] = Domain("v=spf1 include:posteo.de ~all") + "\n@ MX 10 mx.parking.example.",
         ["reject.example"] = Domain("v=spf1 include:posteo.de -all", dmarc: "v=DMARC1; p=reject; rua=mailto:me@reject.example"),
         ["fetypo.example"] = Domain("v=spf1 include:posteo.de ~all", forward: "info:me@posteo.de,shop:me@posteo"),
@@ -33,21 +28,12 @@ public sealed class MailUpdateTests : IDisposable
         ["moving.example"] = Domain("v=spf1 include:posteo.de ~all").Replace("mx1.forwardemail.net.", "mx.old.example.", StringComparison.Ordinal).Replace("@ MX 10 mx2.forwardemail.net.\n", "", StringComparison.Ordinal),
     };
 
-    public void Dispose()
-    {
-        if (knot is { HasExited: false })
-        {
-            knot.Kill();
-            knot.WaitForExit();
-        }
-
-        knot?.Dispose();
-        Directory.Delete(folder, recursive: true);
-    }
+    public void Dispose() => server?.Dispose();
 
     [Theory]
     [InlineData("twospf.example", 2, 1)]
     [InlineData("noposteo.example", 1, 1)]
+    [InlineData("includegone.example", 1, 1)]
     [InlineData("parkedmx.example", 1, 0)]
     [InlineData("reject.example", 1, 1)]
     [InlineData("fetypo.example", 1, 1)]
@@ -57,40 +43,40 @@ public sealed class MailUpdateTests : IDisposable
     [InlineData("onemx.example", 0, 1)]
     public void A_broken_domain_is_repaired_proved_and_put_back(string domain, int removed, int added)
     {
-        Start();
-        var plan = Path.Combine(folder, domain + ".plan");
-        var before = Transfer(domain);
-        Assert.Equal(1, Lotse("mail", "why", domain).ExitCode);
+        var knot = Start();
+        var plan = Path.Combine(knot.Folder, domain + ".plan");
+        var before = knot.Transfer(domain);
+        Assert.Equal(1, knot.Lotse("mail", "why", domain).ExitCode);
 
-        var planned = Lotse("mail", "plan", domain, "--receive", "forwardemail", "--send", "posteo", "--update", $"127.0.0.1:{port}", "--key", Path.Combine(folder, "key"), "--output", plan);
+        var planned = knot.Lotse("mail", "plan", domain, "--receive", "forwardemail", "--send", "posteo", "--update", knot.Server, "--key", knot.KeyFile, "--output", plan);
         Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
         using (var json = JsonDocument.Parse(File.ReadAllBytes(plan)))
         {
             var change = json.RootElement.GetProperty("changes")[0];
             Assert.Equal((removed, added), (change.GetProperty("remove").GetArrayLength(), change.GetProperty("add").GetArrayLength()));
-            Assert.DoesNotContain(Secret, File.ReadAllText(plan), StringComparison.Ordinal);
+            Assert.DoesNotContain(KnotServer.Secret, File.ReadAllText(plan), StringComparison.Ordinal);
         }
 
         var applied = Lab.RunLotse("apply", plan);
         Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
-        Assert.NotEqual(before, Transfer(domain));
-        var clean = Lotse("mail", "why", domain, "--json");
+        Assert.NotEqual(before, knot.Transfer(domain));
+        var clean = knot.Lotse("mail", "why", domain, "--json");
         using (var json = JsonDocument.Parse(clean.Output))
         {
             Assert.DoesNotContain(json.RootElement.GetProperty("findings").EnumerateArray(), f => f.GetProperty("severity").GetString() != "info");
         }
 
-        Assert.Contains("nothing to change", Lotse("mail", "plan", domain, "--receive", "forwardemail", "--send", "posteo").Text, StringComparison.Ordinal);
+        Assert.Contains("nothing to change", knot.Lotse("mail", "plan", domain, "--receive", "forwardemail", "--send", "posteo").Text, StringComparison.Ordinal);
         var undone = Lab.RunLotse("undo");
         Assert.True(undone.ExitCode == 0, undone.Text + undone.ErrorText);
-        Assert.Equal(before, Transfer(domain));
+        Assert.Equal(before, knot.Transfer(domain));
     }
 
     [Fact]
     public void The_right_domain_needs_nothing()
     {
-        Start();
-        var planned = Lotse("mail", "plan", "good.example", "--receive", "forwardemail", "--send", "posteo");
+        var knot = Start();
+        var planned = knot.Lotse("mail", "plan", "good.example", "--receive", "forwardemail", "--send", "posteo");
         Assert.Equal(0, planned.ExitCode);
         Assert.Contains("nothing to change", planned.Text, StringComparison.Ordinal);
     }
@@ -98,11 +84,11 @@ public sealed class MailUpdateTests : IDisposable
     [Fact]
     public void A_move_keeps_the_old_exchange_until_the_sender_may_be_used()
     {
-        Start();
-        var planned = Lotse("mail", "plan", "moving.example", "--receive", "forwardemail", "--send", "posteo", "--update", $"127.0.0.1:{port}", "--key", Path.Combine(folder, "key"));
+        var knot = Start();
+        var planned = knot.Lotse("mail", "plan", "moving.example", "--receive", "forwardemail", "--send", "posteo", "--update", knot.Server, "--key", knot.KeyFile);
         Assert.Contains("the old MX stay for now", planned.Text, StringComparison.Ordinal);
         Assert.Contains($"not before {DateTime.UtcNow.AddDays(7):yyyy-MM-dd}: move the MX to Forward Email", planned.Text, StringComparison.Ordinal);
-        var moved = Lotse("mail", "plan", "moving.example", "--receive", "forwardemail", "--send", "posteo", "--sender-since", DateTime.UtcNow.AddDays(-8).ToString("yyyy-MM-dd"));
+        var moved = knot.Lotse("mail", "plan", "moving.example", "--receive", "forwardemail", "--send", "posteo", "--sender-since", DateTime.UtcNow.AddDays(-8).ToString("yyyy-MM-dd"));
         Assert.Contains("the old MX stay for now", moved.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("lets a new sender address be used only after", moved.Text, StringComparison.Ordinal);
     }
@@ -110,18 +96,18 @@ public sealed class MailUpdateTests : IDisposable
     [Fact]
     public void What_moved_since_is_refused_and_a_wrong_key_changes_nothing()
     {
-        Start();
-        var plan = Path.Combine(folder, "stale.plan");
-        Assert.Equal(0, Lotse("mail", "plan", "twospf.example", "--send", "posteo", "--update", $"127.0.0.1:{port}", "--key", Path.Combine(folder, "key"), "--output", plan).ExitCode);
-        var before = Transfer("twospf.example");
-        File.Move(Path.Combine(folder, "key"), Path.Combine(folder, "kept"));
-        File.WriteAllText(Path.Combine(folder, "key"), Key("AAAAd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmc="));
+        var knot = Start();
+        var plan = Path.Combine(knot.Folder, "stale.plan");
+        Assert.Equal(0, knot.Lotse("mail", "plan", "twospf.example", "--send", "posteo", "--update", knot.Server, "--key", knot.KeyFile, "--output", plan).ExitCode);
+        var before = knot.Transfer("twospf.example");
+        File.Move(knot.KeyFile, Path.Combine(knot.Folder, "kept"));
+        File.WriteAllText(knot.KeyFile, KnotServer.Key("AAAAd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmc="));
         var refused = Lab.RunLotse("apply", plan);
         Assert.NotEqual(0, refused.ExitCode);
-        File.Move(Path.Combine(folder, "kept"), Path.Combine(folder, "key"), overwrite: true);
-        Assert.Equal(before, Transfer("twospf.example"));
+        File.Move(Path.Combine(knot.Folder, "kept"), knot.KeyFile, overwrite: true);
+        Assert.Equal(before, knot.Transfer("twospf.example"));
 
-        var update = Lab.Run(Soon, "sh", "-c", $"printf 'server 127.0.0.1 {port}\nzone twospf.example.\nkey hmac-sha256:lotse {Secret}\nupdate delete twospf.example. TXT \"v=spf1 include:posteo.de ~all\"\nsend\n' | nsupdate");
+        var update = Lab.Run(Soon, "sh", "-c", $"printf 'server 127.0.0.1 {knot.Port}\nzone twospf.example.\nkey hmac-sha256:lotse {KnotServer.Secret}\nupdate delete twospf.example. TXT \"v=spf1 include:posteo.de ~all\"\nsend\n' | nsupdate");
         Assert.Equal(0, update.ExitCode);
         var stale = Lab.RunLotse("apply", plan);
         Assert.NotEqual(0, stale.ExitCode);
@@ -132,71 +118,5 @@ public sealed class MailUpdateTests : IDisposable
         $"@ MX 10 mx1.forwardemail.net.\n@ MX 10 mx2.forwardemail.net.\n@ TXT \"forward-email={forward}\"\n"
         + (spf is null ? "" : $"@ TXT \"{spf}\"\n") + (dmarc is null ? "" : $"_dmarc TXT \"{dmarc}\"\n") + "@ CAA 0 issue \"ca.example\"";
 
-    private static string Key(string secret) => $"key \"lotse\" {{\n\talgorithm hmac-sha256;\n\tsecret \"{secret}\";\n}};\n";
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
-    private Lab.Ran Lotse(params string[] words) => Lab.RunLotse([.. words, "--server", $"127.0.0.1:{port}"]);
-
-    /// <summary>The whole zone but for its serial number.</summary>
-    private string[] Transfer(string domain)
-    {
-        var ran = Lab.Run(Soon, "dig", "@127.0.0.1", "-p", $"{port}", "-y", $"hmac-sha256:lotse:{Secret}", domain, "AXFR", "+noall", "+answer");
-        return [.. ran.Text.Split('\n').Where(l => l.Length > 0 && !l.Contains("SOA", StringComparison.Ordinal) && !l.Contains("TSIG", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-    }
-
-    private void Start()
-    {
-        Lab.NeedsRoot();
-        Lab.Needs("knotd", "dig", "nsupdate");
-        File.WriteAllText(Path.Combine(folder, "key"), Key(Secret));
-        foreach (var (zone, records) in Zones)
-        {
-            File.WriteAllText(Path.Combine(folder, zone + ".zone"), $"$ORIGIN {zone}.\n$TTL 3600\n@ SOA ns1.example. hostmaster.example. 1 3600 600 604800 300\n@ NS ns1.example.\n{records}\n{(zone == "example" ? "ns1 A 127.0.0.1\n" : "")}");
-        }
-
-        File.WriteAllText(Path.Combine(folder, "knot.conf"), $"""
-            server:
-              listen: 127.0.0.1@{port}
-              rundir: {folder}
-            database:
-              storage: {folder}
-            key:
-              - id: lotse
-                algorithm: hmac-sha256
-                secret: {Secret}
-            acl:
-              - id: lotse
-                address: 127.0.0.1
-                key: lotse
-                action: [update, transfer]
-            template:
-              - id: default
-                storage: {folder}
-                file: "%s.zone"
-                zonefile-sync: -1
-                zonefile-load: difference-no-serial
-                journal-content: all
-                acl: lotse
-            zone:
-            {string.Concat(Zones.Keys.Select(z => $"  - domain: {z}\n"))}
-            """);
-        knot = Process.Start(new ProcessStartInfo("knotd", ["-c", Path.Combine(folder, "knot.conf")]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        for (var i = 0; i < 100; i++)
-        {
-            if (Lab.Run(Soon, "dig", "@127.0.0.1", "-p", $"{port}", "good.example", "SOA", "+short", "+time=1", "+tries=1").Text.Contains("hostmaster", StringComparison.Ordinal))
-            {
-                return;
-            }
-
-            Thread.Sleep(50);
-        }
-
-        Assert.Fail("knotd did not start");
-    }
+    private KnotServer Start() => server = new(Zones);
 }
