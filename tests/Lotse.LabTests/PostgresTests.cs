@@ -79,6 +79,8 @@ public class PostgresTests
             Assert.StartsWith($"{user}|15.", PostgresLab.LogIn(port, user, password, "shop", "SELECT current_user, current_setting('server_version'), current_setting('work_mem'), count(*) FROM t"), StringComparison.Ordinal);
         }
 
+        Assert.Contains("archive_command = 'cp ''%p'' /nowhere'", File.ReadAllText(data + "-15/postgresql.auto.conf"), StringComparison.Ordinal);
+        Assert.DoesNotContain("nowhere", File.ReadAllText(plan), StringComparison.Ordinal);
         Assert.Equal("8MB|3000|11|1", lab.Ask(port, "boss", "shop", "SELECT current_setting('work_mem'), (SELECT count(*) FROM t), nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata)"));
         var undone = lab.Lotse("undo");
         if (mode == "copy")
@@ -162,6 +164,7 @@ public class PostgresTests
         lab.Start(version, data, port);
         lab.Ask(port, "boss", "postgres", Workload);
         lab.Ask(port, "boss", "postgres", "ALTER SYSTEM SET work_mem = '8MB'");
+        lab.Ask(port, "boss", "postgres", "ALTER SYSTEM SET archive_command = 'cp ''%p'' /nowhere'");
         lab.Ask(port, "boss", "postgres", "CREATE DATABASE shop");
         lab.Ask(port, "boss", "shop", "CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 3000) g; CREATE INDEX ON t (v); GRANT SELECT ON t TO web, api; CREATE SEQUENCE s START 10; SELECT nextval('s'); SELECT lo_create(0)");
         return (data, port);

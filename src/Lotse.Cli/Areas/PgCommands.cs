@@ -2,6 +2,7 @@ using System.Globalization;
 using Lotse.Formats;
 using Lotse.Hosts;
 using Lotse.Postgres;
+using Lotse.Postgres.Containers;
 
 namespace Lotse.Cli.Areas;
 
@@ -27,10 +28,10 @@ internal static class PgCommands
         new("pg plan", "everything a major upgrade would run into, and the way to make it", MakePlan)
         {
             Description = "Reads both versions and the old cluster's files; no server is started. Names at once all that would fail or hurt, and plans the upgrade: arguments of initdb, logins, settings, extensions, order of text, room on the disk.",
-            Arguments = [new("OLD", "the data directory", Required: true, Takes: Takes.File)],
+            Arguments = [new("OLD", "the data directory, or the container that serves it", Required: true, Takes: Takes.File)],
             Options =
             [
-                new("--to", Takes.Number, "VERSION", "the major version to go to"),
+                new("--to", Takes.Text, "VERSION|IMAGE", "the major version to go to; for a container also the image"),
                 new("--mode", Takes.Choice, "MODE", "how files are brought over; the way back is kept by copy and clone") { Choices = ["copy", "clone", "link"], Default = "clone where the filesystem can, else copy" },
                 new("--old-bin", Takes.File, "DIR", "programs of the old version, when they are not where they usually are"),
                 new("--new-bin", Takes.File, "DIR", "programs of the new version"),
@@ -43,6 +44,7 @@ internal static class PgCommands
             Examples =
             [
                 new("what would break", "pg plan /var/lib/postgresql/15/main --to 18"),
+                new("a container of podman or docker", "pg plan db --to postgres:18 --output upgrade.plan"),
                 new("write it for lotse apply", "pg plan /srv/pg/13 --to 15 --new-bin /opt/pg15/bin --output upgrade.plan"),
             ],
         },
@@ -84,16 +86,28 @@ internal static class PgCommands
     {
         string? Folder(string option) => call[option] is { } named ? host.IsThisMachine ? Path.GetFullPath(named).TrimEnd('/') : named.TrimEnd('/') : null;
         var old = host.IsThisMachine ? Path.GetFullPath(call.Arguments[0]) : call.Arguments[0];
-        var wish = new UpgradeWish(old.Length > 1 ? old.TrimEnd('/') : old, call.Number("--to") ?? throw new UsageException("pg plan needs --to VERSION", "for example: lotse pg plan /var/lib/postgresql/15/main --to 18"))
+        var to = call["--to"] ?? throw new UsageException("pg plan needs --to VERSION", "for example: lotse pg plan /var/lib/postgresql/15/main --to 18");
+        TransferMode? mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, _ => null };
+        var isNumber = int.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out var number);
+        if (!call.Arguments[0].Contains('/', StringComparison.Ordinal) && !host.Status(old + "/PG_VERSION").Ok)
+        {
+            return Decide(call, host, ContainerPlanReader.Read(host, call.Arguments[0], number, isNumber ? null : to, mode));
+        }
+
+        var wish = new UpgradeWish(old.Length > 1 ? old.TrimEnd('/') : old, isNumber ? number : throw new UsageException($"--to takes a major version here, not {ByteText.Escape(to)}", "an image is for a container: lotse pg plan CONTAINER --to IMAGE"))
         {
             OldPrograms = Folder("--old-bin"),
             NewPrograms = Folder("--new-bin"),
             NewDirectory = Folder("--new-data"),
             ConfigFolder = Folder("--config-dir"),
             SocketFolder = Folder("--socket-dir"),
-            Mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, _ => null },
+            Mode = mode,
         };
-        var facts = PlanReader.Read(host, wish);
+        return Decide(call, host, PlanReader.Read(host, wish));
+    });
+
+    private static Decision Decide(Invocation call, Host host, Reading<PlanFacts> facts)
+    {
         if (!facts.Ok)
         {
             throw new NotKnownException(facts.Error!.Message);
@@ -108,7 +122,7 @@ internal static class PgCommands
 
         var (changes, job) = UpgradePlan.Make(facts.Value, Environment.ProcessPath ?? "lotse", call["--compare"] switch { "contents" => true, "tables" => false, _ => null });
         return new(report, $"upgrade PostgreSQL {job.From} in {job.Old} to {job.To} in {job.New}", changes, [], [job.File]);
-    });
+    }
 
     private static int Hash(Invocation call) => Hosting.With(call, host => General.Print(call, ClusterDiagnosis.Hashes(Read(call, host, call.Arguments[0], deep: false))));
 

@@ -47,18 +47,35 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     /// <summary>Runs a program as the owner; its exit code is an answer.</summary>
     public Reading<Ran> Try(string[] arguments, byte[]? input = null)
     {
-        var uid = Linux.Libc.GetEffectiveUserId();
-        var identity = CultureInfo.InvariantCulture;
-        string[] become = uid == job.Uid ? [] : ["setpriv", $"--reuid={job.Uid.ToString(identity)}", $"--regid={job.Gid.ToString(identity)}", "--init-groups"];
-        return host.Run([.. become, "env", "-C", job.Sockets, .. Variables.SelectMany(v => new[] { "-u", v }), .. arguments], Day, input);
+        if (job.Container is not null && arguments[0].StartsWith(job.Stage + "/", StringComparison.Ordinal))
+        {
+            return host.Run(Containers.Stage.Command(job, arguments, Variables), Day, input);
+        }
+
+        return host.Run([.. Become("--init-groups"), "env", "-C", job.Sockets, .. Variables.SelectMany(v => new[] { "-u", v }), .. arguments], Day, input);
     }
+
+    /// <summary>Runs a program of this machine as the owner, in a folder that it may not reach by its path: those of engines are root's.</summary>
+    private Reading<Ran> In(string folder, params string[] arguments) => In(folder, null, arguments);
+
+    private Reading<Ran> In(string folder, byte[]? input, params string[] arguments) =>
+        host.Run(job.Container is null ? [.. Become("--init-groups"), "env", "-C", folder, .. arguments] : ["nsenter", $"--wd={folder}", "--", .. Become("--clear-groups"), .. arguments], Day, input);
+
+    private string[] Become(string groups)
+    {
+        var identity = CultureInfo.InvariantCulture;
+        return Linux.Libc.GetEffectiveUserId() == job.Uid ? [] : ["setpriv", $"--reuid={job.Uid.ToString(identity)}", $"--regid={job.Gid.ToString(identity)}", groups];
+    }
+
+    private static (string Folder, string Name) Split(string path) => (path[..Math.Max(1, path.LastIndexOf('/'))], "./" + path[(path.LastIndexOf('/') + 1)..]);
 
     /// <summary>Writes a file as the owner, mode 0600, and brings it to the disk.</summary>
     public void Write(string path, byte[] content)
     {
         // The input as it is: /dev/stdin could not be opened anew by another user.
-        var written = Try(["dd", $"of={path}", "status=none", "conv=fsync"], content);
-        if (written is not { Ok: true, Value.ExitCode: 0 } || Try(["chmod", "0600", path]) is not { Ok: true, Value.ExitCode: 0 })
+        var (folder, name) = Split(path);
+        var written = In(folder, content, "dd", $"of={name}", "status=none", "conv=fsync");
+        if (written is not { Ok: true, Value.ExitCode: 0 } || In(folder, "chmod", "0600", name) is not { Ok: true, Value.ExitCode: 0 })
         {
             throw new StepFailedException($"cannot write {ByteText.Escape(path)}: {(written.Ok ? ByteText.Escape(ByteText.Decode(written.Value.Errors).Trim()) : written.Error!.Message)}");
         }
@@ -71,7 +88,17 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     public bool IsMarked(string name) => host.Status($"{job.Marks}/{name}").Ok;
 
     /// <summary>Takes a mark away.</summary>
-    public void Unmark(string name) => _ = Try(["rm", "-f", $"{job.Marks}/{name}"]);
+    public void Unmark(string name) => _ = In(job.Marks, "rm", "-f", "./" + name);
+
+    /// <summary>Renames a file in its folder, as the owner.</summary>
+    public void Rename(string path, string name)
+    {
+        var (folder, from) = Split(path);
+        if (In(folder, "mv", "-T", from, "./" + name) is not { Ok: true, Value.ExitCode: 0 })
+        {
+            throw new StepFailedException($"cannot rename {ByteText.Escape(path)} to {ByteText.Escape(name)}");
+        }
+    }
 
     /// <summary>Makes the folders of the upgrade: the owner's alone, in one that is ours, so that it cannot change what we run.</summary>
     public void MakeFolders()
@@ -84,7 +111,7 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     }
 
     /// <summary>Makes a folder that belongs to the owner of the data.</summary>
-    public void Owners(string folder) => Ours("-m", "0700", "-o", job.Uid.ToString(CultureInfo.InvariantCulture), "-g", job.Gid.ToString(CultureInfo.InvariantCulture), folder);
+    public void Owners(string folder, string mode = "0700") => Ours("-m", mode, "-o", job.Uid.ToString(CultureInfo.InvariantCulture), "-g", job.Gid.ToString(CultureInfo.InvariantCulture), folder);
 
     private void Ours(params string[] arguments)
     {
@@ -101,6 +128,12 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     /// <summary>Stops the server of a directory in order, if there is one.</summary>
     public void Stop(string directory, string programs, string mode = "fast")
     {
+        if (job.Container is not null)
+        {
+            Signal(directory, mode);
+            return;
+        }
+
         for (var tries = 0; ServerOf(directory) is not null; tries++)
         {
             var ran = Try([$"{programs}/pg_ctl", "-D", directory, "-m", tries == 0 ? mode : "immediate", "-w", "-t", "3600", "stop"]);
@@ -108,6 +141,26 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
             {
                 throw new StepFailedException($"cannot stop the server in {ByteText.Escape(directory)}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim()) : ran.Error!.Message)}");
             }
+        }
+    }
+
+    /// <summary>By signals, for which no program of the images is needed: SIGINT is a fast stop, SIGQUIT an immediate one (postgres(1)).</summary>
+    private void Signal(string directory, string mode)
+    {
+        const int Interrupt = 2, Quit = 3;
+        for (var tries = 0; ServerOf(directory) is { } pid; tries++)
+        {
+            if (tries % 6000 == 0)
+            {
+                _ = Linux.Libc.Kill(pid, mode == "immediate" || tries > 0 ? Quit : Interrupt);
+            }
+
+            if (tries > 72_000)
+            {
+                throw new StepFailedException($"cannot stop the server in {ByteText.Escape(directory)}, process {pid}");
+            }
+
+            host.Wait(TimeSpan.FromMilliseconds(50));
         }
     }
 
@@ -121,10 +174,10 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     }
 
     /// <summary>Starts a server that only we can reach: no port, a socket in a folder of ours, its own pg_hba.conf.</summary>
-    public void StartPrivately(string directory, string programs, string? configFile)
+    public void StartPrivately(string directory, string programs, string? outsideConfig)
     {
         WriteOwnHba();
-        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (configFile is not null && !configFile.StartsWith(directory + "/", StringComparison.Ordinal) ? $" -c config_file='{configFile}'" : "");
+        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "");
         Run("start the server privately", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
     }
 

@@ -3,6 +3,9 @@ namespace Lotse.Postgres;
 /// <summary>Where the configuration of a data directory lies: in it, where the last start named it, or where Debian puts it.</summary>
 internal static class ConfigFiles
 {
+    /// <summary>Stands for a value that is not kept.</summary>
+    public const string NotKept = "(not kept)";
+
     /// <summary>Settings whose value may name a password: it is never kept.</summary>
     private static readonly string[] MayHoldSecrets = ["primary_conninfo", "ssl_passphrase_command", "archive_command", "restore_command"];
 
@@ -19,7 +22,7 @@ internal static class ConfigFiles
         return facts with
         {
             ConfigFile = config,
-            Settings = [.. settings.Select(s => MayHoldSecrets.Contains(s.Name) ? s with { Value = "(not kept)" } : s)],
+            Settings = [.. settings.Select(s => MayHoldSecrets.Contains(s.Name) ? s with { Value = NotKept } : s)],
             HbaFile = hba,
             Hba = hba is null ? [] : HostBasedAuthentication.Read(host, hba, facts.Version, faults),
         };

@@ -75,9 +75,17 @@ public sealed record DatabaseObjects
     /// <summary>Indexes over functions of a user that have no search_path of their own: index and function.</summary>
     public string[] FunctionIndexes { get; init; } = [];
 
+    /// <summary>Options that columns carry, each with one of them.</summary>
+    public ColumnOption[] ColumnOptions { get; init => field = value ?? []; } = [];
+
     /// <summary>Tables of users.</summary>
     public int Tables { get; init; }
 
     /// <summary>The name of one, for messages.</summary>
     public string? OneTable { get; init; }
 }
+
+/// <summary>An option of columns (pg_attribute.attoptions).</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Column">One column that has it.</param>
+public sealed record ColumnOption(string Name, string Column);

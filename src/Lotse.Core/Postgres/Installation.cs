@@ -40,6 +40,9 @@ public sealed record Installation
     /// <summary>Locales that were asked for and that this server cannot use.</summary>
     public string[] MissingLocales { get; init; } = [];
 
+    /// <summary>Options of columns in the old databases whose names stand nowhere in this server.</summary>
+    public string[] UnknownOptions { get; init => field = value ?? []; } = [];
+
     /// <summary>What this version says of the old configuration: its lines of complaint; null: not asked.</summary>
     public string[]? ConfigComplaints { get; init; }
 }
@@ -68,27 +71,29 @@ internal static partial class Installations
     /// <param name="host">Where.</param>
     /// <param name="programs">Folder of its programs.</param>
     /// <param name="isNew">Whether it is upgraded to.</param>
-    public static Installation Read(Host host, string programs, bool isNew)
+    /// <param name="root">The unpacked image that it is in; null: it is this machine's.</param>
+    public static Installation Read(Host host, string programs, bool isNew, Containers.ImageRoot? root = null)
     {
         programs = programs.TrimEnd('/');
-        var ran = host.Run([$"{programs}/postgres", "--version"], Moment);
+        var below = root?.Folder ?? "";
+        var ran = host.Run(In(root, $"{programs}/postgres", "--version"), Moment);
         var words = ran.Ok ? ByteText.Decode(ran.Value.Output).Trim() : "";
         var version = VersionWords().Match(words) is { Success: true } match ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
         var number = version.ToString(CultureInfo.InvariantCulture);
         var above = programs[..Math.Max(0, programs.LastIndexOf('/'))];
-        var libraries = Candidates(above, number, "lib").FirstOrDefault(p => host.Status($"{p}/plpgsql.so").Ok);
-        var share = Candidates(above, number, "share").FirstOrDefault(p => host.Status($"{p}/postgres.bki").Ok);
-        var linked = ServerLibraries.Of(host, $"{programs}/postgres");
+        var libraries = Candidates(above, number, "lib").FirstOrDefault(p => host.Status($"{below}{p}/plpgsql.so").Ok);
+        var share = Candidates(above, number, "share").FirstOrDefault(p => host.Status($"{below}{p}/postgres.bki").Ok);
+        var linked = ServerLibraries.Of(host, $"{programs}/postgres", below);
         return new()
         {
             Programs = programs,
             Version = version,
             Words = words,
-            Missing = [.. (isNew ? NewNeeds : OldNeeds).Where(p => !host.Status($"{programs}/{p}").Ok)],
+            Missing = [.. (isNew ? NewNeeds : OldNeeds).Where(p => !host.Status($"{below}{programs}/{p}").Ok)],
             LibraryFolder = libraries,
-            Libraries = libraries is not null && host.List(libraries) is { Ok: true } files ? [.. files.Value.Where(f => f.EndsWith(".so", StringComparison.Ordinal)).Select(f => f[..^3])] : [],
-            Extensions = share is not null && host.List($"{share}/extension") is { Ok: true } controls ? [.. controls.Value.Where(f => f.EndsWith(".control", StringComparison.Ordinal)).Select(f => f[..^8])] : [],
-            Dictionaries = share is not null && host.List($"{share}/tsearch_data") is { Ok: true } words2 ? words2.Value : null,
+            Libraries = libraries is not null && host.List(below + libraries) is { Ok: true } files ? [.. files.Value.Where(f => f.EndsWith(".so", StringComparison.Ordinal)).Select(f => f[..^3])] : [],
+            Extensions = share is not null && host.List($"{below}{share}/extension") is { Ok: true } controls ? [.. controls.Value.Where(f => f.EndsWith(".control", StringComparison.Ordinal)).Select(f => f[..^8])] : [],
+            Dictionaries = share is not null && host.List($"{below}{share}/tsearch_data") is { Ok: true } words2 ? words2.Value : null,
             LibC = linked.LibC,
             Icu = linked.Icu,
         };
@@ -98,20 +103,38 @@ internal static partial class Installations
     /// Asks the new server itself, by postgres -C, which prints a setting and ends: which locales it can set, and what it
     /// says of the old configuration. Nothing is started and nothing written.
     /// </summary>
-    public static Installation Ask(Host host, Installation installation, ClusterFacts old)
+    public static Installation Ask(Host host, Installation installation, ClusterFacts old, Containers.ImageRoot? root = null)
     {
         var server = $"{installation.Programs}/postgres";
+        var empty = root is null ? "/dev/null" : "/.lotse-empty.conf";
+        if (root is not null)
+        {
+            // In an image there is neither a device nor the old file: what was read of it is written there anew.
+            var conf = string.Concat(old.Settings.Where(s => s.Value != ConfigFiles.NotKept).Select(s => $"{s.Name} = '{s.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'\n"));
+            _ = host.Run(["dd", $"of={root.Folder}{empty}", "status=none"], Moment);
+            _ = host.Run(["dd", $"of={root.Folder}/.lotse-old.conf", "status=none"], Moment, ByteText.Encode(conf));
+        }
+
         var locales = old.Databases.SelectMany(d => new[] { d.Collate, d.Ctype }).OfType<string>().Where(l => l is not ("C" or "POSIX" or "")).Distinct().Order(StringComparer.Ordinal);
-        var missing = locales.Where(l => host.Run([server, "-C", "lc_messages", "-D", installation.Programs, "-c", "config_file=/dev/null", "-c", $"lc_messages={l}"], Moment) is { Ok: true, Value.ExitCode: not 0 }).ToArray();
+        var missing = locales.Where(l => host.Run(In(root, server, "-C", "lc_messages", "-D", installation.Programs, "-c", $"config_file={empty}", "-c", $"lc_messages={l}"), Moment) is { Ok: true, Value.ExitCode: not 0 }).ToArray();
         string[]? complaints = null;
         if (old.ConfigFile is { } file)
         {
-            var ran = host.Run([server, "-C", "data_directory", "-D", old.Directory, "-c", $"config_file={file}"], Moment);
+            var ran = host.Run(root is null ? [server, "-C", "data_directory", "-D", old.Directory, "-c", $"config_file={file}"] : In(root, server, "-C", "data_directory", "-D", installation.Programs, "-c", "config_file=/.lotse-old.conf"), Moment);
             complaints = ran.Ok ? ran.Value.ExitCode == 0 ? [] : [.. ByteText.Decode(ran.Value.Errors).Split('\n').Where(l => Complaint().IsMatch(l)).Distinct()] : null;
         }
 
-        return installation with { MissingLocales = missing, ConfigComplaints = complaints };
+        return installation with { MissingLocales = missing, ConfigComplaints = complaints, UnknownOptions = UnknownOptions(host, (root?.Folder ?? "") + server, old) };
     }
+
+    /// <summary>A server knows what its program names: a table of options is text in it (src/backend/access/common/reloptions.c).</summary>
+    private static string[] UnknownOptions(Host host, string server, ClusterFacts old)
+    {
+        string[] names = [.. old.Databases.SelectMany(d => d.Objects?.ColumnOptions ?? []).Select(o => o.Name).Distinct().Where(n => n is not ("n_distinct" or "n_distinct_inherited"))];
+        return names.Length > 0 && host.ReadFile(server, 256 << 20) is { Ok: true, Value: var program } ? [.. names.Where(n => program.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes($"\0{n}\0")) < 0)] : [];
+    }
+
+    private static string[] In(Containers.ImageRoot? root, params string[] arguments) => root is null ? arguments : root.Command(arguments);
 
     private static string[] Candidates(string above, string number, string kind)
     {

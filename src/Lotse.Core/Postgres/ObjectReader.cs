@@ -24,6 +24,7 @@ internal sealed class ObjectReader
     private readonly Dictionary<uint, Relation> relations = [];
     private readonly Dictionary<uint, TypeRow> types = [];
     private readonly Dictionary<uint, List<Column>> columns = [];
+    private readonly SortedDictionary<string, string> attributeOptions = new(StringComparer.Ordinal);
 
     private ObjectReader(Catalogs catalogs, string folder, int major) => (this.catalogs, this.folder, this.major) = (catalogs, folder, major);
 
@@ -62,13 +63,21 @@ internal sealed class ObjectReader
                     columns[relation] = list = [];
                 }
 
+                if (relation >= FirstNormal && row.Text("attoptions") is { } options && relations.TryGetValue(relation, out var owner))
+                {
+                    foreach (var option in FunctionBody.Assigned(options))
+                    {
+                        attributeOptions.TryAdd(option, $"{Name(owner)}.{row.Text("attname")}");
+                    }
+                }
+
                 list.Add(new(row.Text("attname") ?? "?", number, row.UInt("atttypid") ?? 0, row.Bool("attnotnull") ?? false, row.Bool("attisdropped") ?? false));
             }
         }
 
         var procedures = catalogs.Of(folder, Catalogs.Procedure)
             .Where(r => r.Oid >= FirstNormal)
-            .ToDictionary(r => r.Oid, r => (Name: Qualified(r.UInt("pronamespace") ?? 0, r.Text("proname")), Language: r.UInt("prolang") ?? 0, Library: r.Text("probin"), HasPath: r.Text("proconfig")?.Contains("search_path=", StringComparison.Ordinal) ?? false));
+            .ToDictionary(r => r.Oid, r => (Name: Qualified(r.UInt("pronamespace") ?? 0, r.Text("proname")), Language: r.UInt("prolang") ?? 0, Library: r.Text("probin"), Body: r.Text("prosrc"), HasPath: r.Text("proconfig")?.Contains("search_path=", StringComparison.Ordinal) ?? false));
         var tables = relations.Values.Where(r => r.Oid >= FirstNormal && (r.Kind is 'r' or 'm' or 'p') && !IsSystem(r.Namespace)).ToArray();
         return new()
         {
@@ -85,7 +94,8 @@ internal sealed class ObjectReader
             Dictionaries = Dictionaries(),
             SystemColumns = SystemColumns(),
             OrderedIndexes = OrderedIndexes(),
-            FunctionIndexes = FunctionIndexes(procedures.Where(p => p.Value.Language is not (LanguageC or 12) && !p.Value.HasPath).ToDictionary(p => p.Key, p => p.Value.Name)),
+            FunctionIndexes = FunctionIndexes(procedures.Where(p => p.Value.Language is not (LanguageC or 12) && !p.Value.HasPath).ToDictionary(p => p.Key, p => (p.Value.Name, p.Value.Body))),
+            ColumnOptions = [.. attributeOptions.Select(o => new ColumnOption(o.Key, o.Value))],
             Tables = tables.Length,
             OneTable = tables.OrderBy(t => t.Oid).FirstOrDefault() is { } first ? Name(first) : null,
         };
@@ -266,15 +276,20 @@ internal sealed class ObjectReader
         return [.. all.OrderBy(i => i.Index, StringComparer.Ordinal)];
     }
 
-    private string[] FunctionIndexes(Dictionary<uint, string> functions)
+    private string[] FunctionIndexes(Dictionary<uint, (string Name, string? Body)> functions)
     {
+        // A body that names nothing of the users' own needs no search_path: those of pg_catalog are found without.
+        var names = functions.Count == 0 ? [] : relations.Values.Where(r => r.Oid >= FirstNormal && !IsSystem(r.Namespace)).Select(r => r.Name)
+            .Concat(types.Values.Where(t => t.Oid >= FirstNormal && !IsSystem(t.Namespace)).Select(t => t.Name))
+            .Concat(catalogs.Of(folder, Catalogs.Procedure).Where(r => r.Oid >= FirstNormal && !IsSystem(r.UInt("pronamespace") ?? 0)).Select(r => r.Text("proname") ?? "")).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        functions = functions.Where(f => FunctionBody.NamesOneOf(f.Value.Body, names)).ToDictionary();
         var all = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var row in functions.Count == 0 ? [] : catalogs.Of(folder, Catalogs.Depend))
         {
             if (row.UInt("classid") == Catalogs.Class && row.UInt("refclassid") == Catalogs.Procedure && functions.TryGetValue(row.UInt("refobjid") ?? 0, out var function)
                 && relations.TryGetValue(row.UInt("objid") ?? 0, out var index) && index.Kind == 'i')
             {
-                all.Add($"{Name(index)} uses {function}");
+                all.Add($"{Name(index)} uses {function.Name}");
             }
         }
 

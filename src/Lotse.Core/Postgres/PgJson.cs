@@ -84,6 +84,9 @@ public sealed record ListAnswer(FactsAnswer[] Clusters);
 [JsonSerializable(typeof(LinkedLibraries))]
 [JsonSerializable(typeof(Circumstances))]
 [JsonSerializable(typeof(PlanFacts))]
+[JsonSerializable(typeof(Containers.ContainerFacts))]
+[JsonSerializable(typeof(Containers.ImageFacts))]
+[JsonSerializable(typeof(Installation))]
 internal sealed partial class PgJson : JsonSerializerContext
 {
     public static JsonPart Part(ClusterFacts facts) => new(facts, static () => Default.ClusterFacts);

@@ -46,6 +46,9 @@ public sealed record PlanFacts
     /// <summary>Where the sockets of the upgrade go; null: a folder of its own.</summary>
     public string? SocketFolder { get; init; }
 
+    /// <summary>The container that serves the old cluster, and the image to go to; null: no container does.</summary>
+    public Containers.ContainerPlan? Container { get; init; }
+
     /// <summary>What is around them.</summary>
     public required Circumstances Around { get; init; }
 }

@@ -18,20 +18,23 @@ internal static partial class ServerLibraries
     private static readonly string[] Usual = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
     /// <summary>Looks at a program.</summary>
-    public static LinkedLibraries Of(Host host, string program)
+    /// <param name="host">Where.</param>
+    /// <param name="program">The server.</param>
+    /// <param name="root">The folder that is its root; empty: this machine's.</param>
+    public static LinkedLibraries Of(Host host, string program, string root = "")
     {
         // As one question: a recording holds the answer and not two programs.
-        var asked = host.Ask($"pg libraries {program}", static () => PgJson.Default.LinkedLibraries, () =>
+        var asked = host.Ask($"pg libraries {root}{program}", static () => PgJson.Default.LinkedLibraries, () =>
         {
             using var here = new Hosts.LocalHost();
-            return new(Look(here, program), null);
+            return new(Look(here, program, root), null);
         });
-        return asked.Ok ? asked.Value : host is Hosts.RecordedHost ? new(null, null) : Look(host, program);
+        return asked.Ok ? asked.Value : host is Hosts.RecordedHost ? new(null, null) : Look(host, program, root);
     }
 
-    private static LinkedLibraries Look(Host host, string program)
+    private static LinkedLibraries Look(Host host, string program, string root)
     {
-        if (host.ReadFile(program, MostBytes) is not { Ok: true, Value: var file } || Parse(file) is not { } elf)
+        if (host.ReadFile(root + program, MostBytes) is not { Ok: true, Value: var file } || Parse(file) is not { } elf)
         {
             return new(null, null);
         }
@@ -46,7 +49,7 @@ internal static partial class ServerLibraries
         var beside = elf.Interpreter[..Math.Max(0, elf.Interpreter.LastIndexOf('/'))];
         foreach (var place in elf.Folders.Select(f => f.Replace("$ORIGIN", folder, StringComparison.Ordinal)).Append(beside).Concat(Usual).Where(p => p.Length > 0).Distinct())
         {
-            if (host.ReadFile($"{place}/libc.so.6", MostBytes) is { Ok: true } library && LibCVersion(library.Value) is { } version)
+            if (host.ReadFile($"{root}{place}/libc.so.6", MostBytes) is { Ok: true } library && LibCVersion(library.Value) is { } version)
             {
                 return new($"glibc {version}", icu);
             }

@@ -12,7 +12,7 @@ internal static partial class UpgradeFindings
 
     /// <summary>Every finding, worst first.</summary>
     public static Finding[] Of(PlanFacts facts) =>
-        [.. State(facts).Concat(Surroundings(facts)).Concat(Arguments(facts)).Concat(ExistingCluster(facts)).Concat(Objects(facts)).Concat(Configuration(facts)).Concat(Replication(facts)).Concat(Order(facts))
+        [.. State(facts).Concat(InContainers(facts)).Concat(Surroundings(facts)).Concat(Arguments(facts)).Concat(ExistingCluster(facts)).Concat(Objects(facts)).Concat(Configuration(facts)).Concat(Replication(facts)).Concat(Order(facts))
             .OfType<Finding>().DistinctBy(f => (f.Id, f.Subject)).OrderByDescending(f => f.Severity)];
 
     /// <summary>The mode that is meant: what was asked for, else clone where files can share their blocks, else copy.</summary>
@@ -76,10 +76,10 @@ internal static partial class UpgradeFindings
                 yield return Note("pg/bad-bindir", Severity.Error, Value.Path(installation.Programs), $"the programs in {Value.Path(installation.Programs)} are of {installation.Version}, the {which} data of {version}",
                     "programs and data belong together", Check + " check_cluster_versions", installation.Words, installation.Programs, $"name the programs of {version}: --{which}-bin DIR");
             }
-            else if (installation is null or { Missing.Length: > 0 } && (which == "new" || facts.To != old.Version))
+            else if (facts.Container is not { NewImage: null } && installation is null or { Missing.Length: > 0 } && (which == "new" || facts.To != old.Version))
             {
                 yield return Note("pg/old-programs-missing", which == "new" || installation is null ? Severity.Error : Severity.Warning, Value.Path(installation?.Programs ?? $"PostgreSQL {version}"),
-                    installation is null ? (Text)$"the programs of PostgreSQL {version} are not where they usually are" : $"{Value.Path(installation.Programs)} lacks {string.Join(", ", installation.Missing)}",
+                    installation is null ? facts.Container is { } container ? (Text)$"the image {new Value(which == "new" ? container.NewName : container.Container.Image, ValueKind.Plain)} has no server of PostgreSQL, or cannot be unpacked" : $"the programs of PostgreSQL {version} are not where they usually are" : $"{Value.Path(installation.Programs)} lacks {string.Join(", ", installation.Missing)}",
                     "pg_upgrade needs the programs of both versions", "src/bin/pg_upgrade/exec.c check_bin_dir", installation is null ? "not found" : string.Join(", ", installation.Missing), installation?.Programs ?? $"/usr/lib/postgresql/{version}/bin", $"install postgresql-{version}, or name the folder: --{which}-bin DIR");
             }
         }

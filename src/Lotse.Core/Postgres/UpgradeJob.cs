@@ -61,6 +61,9 @@ public sealed record UpgradeJob
     /// <summary>Lines for the new postgresql.auto.conf: what ALTER SYSTEM set.</summary>
     public required string[] SystemSettings { get; init; }
 
+    /// <summary>Names of settings whose values are not kept here, for they may hold secrets: they are read again when they are carried over.</summary>
+    public string[] Unkept { get; init => field = value ?? []; } = [];
+
     /// <summary>Settings that the new server needs while pg_upgrade works: logical slots, preloaded libraries.</summary>
     public required string[] NewServerSettings { get; init; }
 
@@ -69,6 +72,15 @@ public sealed record UpgradeJob
 
     /// <summary>Whether contents are compared, and not only what tables there are.</summary>
     public bool CompareContents { get; init; }
+
+    /// <summary>The container that serves the old cluster; null: a server of this machine does.</summary>
+    public Containers.ContainerJob? Container { get; init; }
+
+    /// <summary>The configuration file as the old server sees it, where it is not in the data directory; null: it is.</summary>
+    public string? OutsideConfig => Container is not null ? Container.ConfigFile : ConfigFile is not null && !ConfigFile.StartsWith(Old + "/", StringComparison.Ordinal) ? ConfigFile : null;
+
+    /// <summary>Where unpacked images work together, for one that runs in containers.</summary>
+    public string Stage => $"/run/lotse-stage-{Convert.ToHexStringLower(BitConverter.GetBytes(PgControl.Crc32C(0, Encoding.UTF8.GetBytes(Work))))}";
 
     /// <summary>The unfinished cluster.</summary>
     public string Unfinished => $"{Work}/new";
@@ -103,7 +115,7 @@ public sealed record UpgradeJob
         try
         {
             var job = JsonSerializer.Deserialize(read.Value, PgJson.Default.UpgradeJob);
-            return job is { Old: ['/', ..], New: ['/', ..], Work: ['/', ..] } && job.Work == job.New + ".lotse" && file == job.File
+            return job is { Old: ['/', ..], New: ['/', ..], Work: ['/', ..] } && (job.Work == job.New + ".lotse" || job.Container is not null) && file == job.File
                 ? new(job, null) : new(null!, new(HostErrorKind.Failed, $"{ByteText.Escape(file)} is no job of lotse"));
         }
         catch (JsonException)

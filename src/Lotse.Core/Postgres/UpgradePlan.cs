@@ -13,6 +13,14 @@ internal static class UpgradePlan
     /// <summary>Belong to a place or to initdb, not to a decision.</summary>
     private static readonly string[] NotCarried = ["data_directory", "config_file", "hba_file", "ident_file", "external_pid_file", "lc_collate", "lc_ctype", "stats_temp_directory", "extension_destdir", "cluster_name_of_old"];
 
+    private static readonly string[] Apart = ["unshare", "--mount", "--"];
+
+    private static readonly (string Name, bool Apart, int Seconds)[] InContainerSteps =
+    [
+        ("fetch", false, 3600), ("stop", false, 7200), ("note", true, Long), ("init", true, Moment), ("upgrade", true, Long),
+        ("check", true, Long), ("configure", true, Moment), ("place", false, Moment), ("start", false, Long), ("statistics", false, Long),
+    ];
+
     /// <summary>The steps, in order; each is run by lotse itself, and each can be taken back.</summary>
     /// <param name="facts">Both sides.</param>
     /// <param name="lotse">This program.</param>
@@ -21,6 +29,22 @@ internal static class UpgradePlan
     {
         var job = JobOf(facts, compare);
         var steps = new List<Change> { new CreateFile(job.File, job.Lines(), 0x180, facts.Around.Uid, facts.Around.Uid == 0 ? 0 : facts.Old.Gid, Unterminated: true) };
+        if (facts.Container is not null)
+        {
+            // What works with both images does so in a mount namespace of its own; engines are spoken to outside of it.
+            foreach (var (name, apart, seconds) in InContainerSteps)
+            {
+                if (name == "start" && Containers.ComposeFile.Edit(facts) is { Change: { } edit })
+                {
+                    steps.Add(edit);
+                }
+
+                steps.Add(new RunProgram([.. apart ? Apart : [], lotse, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds));
+            }
+
+            return ([.. steps], job);
+        }
+
         foreach (var (name, seconds) in new[] { ("stop", 3600), ("init", Moment), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), ("start", Long), ("statistics", Long) })
         {
             steps.Add(new RunProgram([lotse, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds));
@@ -34,7 +58,8 @@ internal static class UpgradePlan
         var old = facts.Old;
         var removed = VersionTables.Settings.Where(s => s.GoneIn <= facts.To).Select(s => s.Name).ToHashSet();
         var refused = (facts.NewInstallation?.ConfigComplaints ?? []).Select(c => c.Split('"')).Where(w => w.Length > 2).Select(w => w[1]).ToHashSet();
-        var carried = old.Settings.Where(s => !NotCarried.Contains(s.Name) && !removed.Contains(s.Name) && !refused.Contains(s.Name) && s.Value != "(not kept)").ToArray();
+        var wanted = old.Settings.Where(s => !NotCarried.Contains(s.Name) && !removed.Contains(s.Name) && !refused.Contains(s.Name)).ToLookup(s => s.Value == ConfigFiles.NotKept);
+        var carried = wanted[false];
         bool IsSystem(Setting s) => s.File.EndsWith("/postgresql.auto.conf", StringComparison.Ordinal);
         var needed = new List<string>();
         if (old.Slots.Any(s => s.IsLogical) && facts.To >= 17 && old.Version >= 17)
@@ -48,7 +73,7 @@ internal static class UpgradePlan
             needed.Add($"shared_preload_libraries={preload.Value}");
         }
 
-        return new()
+        var job = new UpgradeJob()
         {
             Old = old.Directory,
             New = facts.NewDirectory,
@@ -67,12 +92,47 @@ internal static class UpgradePlan
             HbaFile = old.HbaFile,
             Settings = [.. carried.Where(s => !IsSystem(s)).Select(Line)],
             SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
+            Unkept = [.. wanted[true].Select(s => s.Name)],
             NewServerSettings = [.. needed],
             Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes)).Where(m => m.Indexes.Length > 0)],
             CompareContents = UpgradeFindings.ModeOf(facts) != TransferMode.Link && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),
         };
+        return facts.Container is { NewImage: { } image } container ? InContainers(job, container, Containers.ContainerLayout.Of(container.Container, image, facts.To)!) : job;
+    }
+
+    private static UpgradeJob InContainers(UpgradeJob job, Containers.ContainerPlan plan, Containers.ContainerLayout layout)
+    {
+        var (container, mount) = (plan.Container, plan.Container.DataMount!);
+        job = job with
+        {
+            Work = layout.Work,
+            Container = new()
+            {
+                Engine = container.Engine,
+                Name = container.Name,
+                Id = container.Id,
+                Aside = $"{container.Name}-{job.From.ToString(CultureInfo.InvariantCulture)}",
+                Image = plan.NewName,
+                OldImageId = plan.OldImage.Id,
+                NewImageId = plan.NewImage!.Id,
+                OldRoot = plan.OldRoot!,
+                NewRoot = plan.NewRoot!,
+                OldTarget = mount.Destination,
+                NewTarget = layout.Target,
+                NewSource = layout.Source,
+                NewFolder = layout.Folder,
+                IsNewSource = layout.IsNewSource,
+                IsVolume = mount.Type == "volume",
+                VolumeLabels = Containers.ComposeFile.VolumeLabels(plan, layout),
+                Shared = [.. container.Mounts.Where(m => m.Type is "volume" or "bind" && m.Source.StartsWith('/')).OrderBy(m => m.Destination.Length).Select(m => new Containers.SharedFolder(m.Source, m.Destination.TrimEnd('/')))],
+                SharedFolder = layout.IsNewSource ? null : mount.Source,
+                ConfigFile = container.ConfigFile,
+                Restart = container.Restart,
+            },
+        };
+        return job with { OldPrograms = $"{job.Stage}/old{job.OldPrograms}", NewPrograms = $"{job.Stage}/new{job.NewPrograms}" };
     }
 
     /// <summary>A line of postgresql.conf: quoted as guc-file.l reads it.</summary>
-    private static string Line(Setting setting) => $"{setting.Name} = '{setting.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
+    internal static string Line(Setting setting) => $"{setting.Name} = '{setting.Value.Replace(@"\", @"\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
 }

@@ -24,7 +24,7 @@ internal static class UpgradeProof
         var lines = Held(programs, job.Old);
         if (job.CompareContents)
         {
-            programs.StartPrivately(job.Old, job.OldPrograms, job.ConfigFile);
+            programs.StartPrivately(job.Old, job.OldPrograms, job.OutsideConfig);
             lines = [.. lines, .. Asked(programs, job)];
             programs.Stop(job.Old, job.OldPrograms);
         }

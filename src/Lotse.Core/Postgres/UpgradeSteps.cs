@@ -51,10 +51,20 @@ public static class UpgradeSteps
             if (!back)
             {
                 programs.Write($"{job.Marks}/step.pid", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
+                if (job.Container is not null && name is "note" or "init" or "upgrade" or "check" or "configure")
+                {
+                    Containers.Stage.Set(host, job);
+                }
             }
 
             (name switch
             {
+                "fetch" => back ? Containers.ContainerSteps.Forget : (Action<ClusterPrograms, UpgradeJob>)Containers.ContainerSteps.Fetch,
+                "note" => back ? StopOwnOld : Note,
+                "stop" when job.Container is not null => back ? StartContainerAgain : Containers.ContainerSteps.Stop,
+                "place" when job.Container is not null => back ? Containers.ContainerSteps.Displace : Containers.ContainerSteps.Place,
+                "start" when job.Container is not null => back ? Containers.ContainerSteps.Swap : Containers.ContainerSteps.Start,
+                "statistics" when job.Container is not null => back ? Nothing : Containers.ContainerSteps.Statistics,
                 "stop" => back ? StartOldAgain : (Action<ClusterPrograms, UpgradeJob>)StopOld,
                 "init" => back ? SetAside : Init,
                 "upgrade" => back ? GiveFilesBack : Upgrade,
@@ -98,6 +108,21 @@ public static class UpgradeSteps
             programs.Stop(job.Old, job.OldPrograms);
         }
 
+        Note(programs, job);
+    }
+
+    private static void StartContainerAgain(ClusterPrograms programs, UpgradeJob job)
+    {
+        Containers.ContainerSteps.StartAgain(programs, job);
+        programs.Unmark(WasRunning);
+        Clean(programs, job);
+    }
+
+    private static void StopOwnOld(ClusterPrograms programs, UpgradeJob job) => programs.StopOwn(job.Old, job.OldPrograms);
+
+    /// <summary>The old cluster was stopped in order: the questions once more, and what it holds.</summary>
+    private static void Note(ClusterPrograms programs, UpgradeJob job)
+    {
         var control = PgControl.Parse(job.Old, programs.Host.ReadFile($"{job.Old}/global/pg_control") is { Ok: true } read ? read.Value : []);
         if (control is not { Ok: true, Value: { State: "shut down", CrcFits: true } })
         {
@@ -111,8 +136,10 @@ public static class UpgradeSteps
     /// <summary>A server that ran while the plan was made knew more than its files: now that they hold everything, the same questions once more.</summary>
     private static void LookAgain(ClusterPrograms programs, UpgradeJob job)
     {
-        var wish = new UpgradeWish(job.Old, job.To) { OldPrograms = job.OldPrograms, NewPrograms = job.NewPrograms, NewDirectory = job.New, Mode = job.Mode };
-        if (programs.IsMarked(WasRunning) && PlanReader.Read(programs.Host, wish) is { Ok: true, Value: var facts } && UpgradeFindings.Of(facts).FirstOrDefault(f => f.Severity == Severity.Error) is { } error)
+        Reading<PlanFacts> Read() => job.Container is { } container
+            ? Containers.ContainerPlanReader.Read(programs.Host, container.Name, job.To, container.Image, job.Mode)
+            : PlanReader.Read(programs.Host, new(job.Old, job.To) { OldPrograms = job.OldPrograms, NewPrograms = job.NewPrograms, NewDirectory = job.New, Mode = job.Mode });
+        if (programs.IsMarked(WasRunning) && Read() is { Ok: true, Value: var facts } && UpgradeFindings.Of(facts).FirstOrDefault(f => f.Severity == Severity.Error) is { } error)
         {
             throw new StepFailedException($"{error.Title} [{error.Id}]");
         }
@@ -170,12 +197,11 @@ public static class UpgradeSteps
     private static void Upgrade(ClusterPrograms programs, UpgradeJob job)
     {
         programs.WriteOwnHba();
-        var outside = job.ConfigFile is not null && !job.ConfigFile.StartsWith(job.Old + "/", StringComparison.Ordinal);
-        var oldOptions = $"-c hba_file='{job.Sockets}/hba.conf'" + (outside ? $" -c config_file='{job.ConfigFile}'" : "");
+        var oldOptions = $"-c hba_file='{job.Sockets}/hba.conf'" + (job.OutsideConfig is { } outside ? $" -c config_file='{outside}'" : "");
         var newOptions = string.Join(' ', job.NewServerSettings.Select(s => $"-c {s[..s.IndexOf('=', StringComparison.Ordinal)]}='{s[(s.IndexOf('=', StringComparison.Ordinal) + 1)..]}'").Prepend("-c max_locks_per_transaction=1024"));
         string[] mode = job.Mode switch { TransferMode.Clone => ["--clone"], TransferMode.Link => ["--link"], _ => [] };
         string[] sockets = ["--socketdir", job.Sockets];
-        programs.Run("pg_upgrade", [$"{job.NewPrograms}/pg_upgrade", "-b", job.OldPrograms, "-B", job.NewPrograms, "-d", job.Old, "-D", job.Unfinished, "-U", job.Superuser, "-j", "2", "-o", oldOptions, "-O", newOptions, .. mode, .. sockets]);
+        programs.Run("pg_upgrade", [$"{job.NewPrograms}/pg_upgrade", "-b", job.Container is null ? job.OldPrograms : Containers.Stage.OldPrograms, "-B", job.NewPrograms, "-d", job.Old, "-D", job.Unfinished, "-U", job.Superuser, "-j", "2", "-o", oldOptions, "-O", newOptions, .. mode, .. sockets]);
     }
 
     /// <summary>
@@ -189,7 +215,7 @@ public static class UpgradeSteps
         var (control, disabled) = ($"{job.Old}/global/pg_control", $"{job.Old}/global/pg_control.old");
         if (programs.Host.Status(disabled).Ok && !programs.Host.Status(control).Ok)
         {
-            programs.Run("mv", "mv", "-T", disabled, control);
+            programs.Rename(disabled, "pg_control");
         }
     }
 
@@ -281,12 +307,13 @@ public static class UpgradeSteps
     {
         var host = programs.Host;
         byte[] Read(string path) => host.ReadFile(path) is { Ok: true } read ? read.Value : throw new StepFailedException($"cannot read {ByteText.Escape(path)}");
-        string Carried(string[] lines) => string.Concat(lines.Select(l => l + "\n"));
+        var unkept = job is { Unkept.Length: > 0, ConfigFile: { } old } ? PgConf.Read(host, old, job.Old, []).Where(s => job.Unkept.Contains(s.Name)).ToLookup(s => s.File.EndsWith("/postgresql.auto.conf", StringComparison.Ordinal), UpgradePlan.Line) : null;
+        string Carried(string[] lines, bool system) => string.Concat(lines.Concat(unkept?[system] ?? []).Select(l => l + "\n"));
         var conf = $"{job.Unfinished}/postgresql.conf";
-        programs.Write(conf, [.. Read(conf), .. ByteText.Encode($"\n# Carried over from {job.ConfigFile ?? job.Old} of PostgreSQL {job.From}.\n{Carried(job.Settings)}")]);
-        if (job.SystemSettings.Length > 0)
+        programs.Write(conf, [.. Read(conf), .. ByteText.Encode($"\n# Carried over from {job.ConfigFile ?? job.Old} of PostgreSQL {job.From}.\n{Carried(job.Settings, false)}")]);
+        if (job.SystemSettings.Length > 0 || unkept?.Contains(true) == true)
         {
-            programs.Write($"{job.Unfinished}/postgresql.auto.conf", ByteText.Encode($"# Do not edit this file manually!\n# It will be overwritten by the ALTER SYSTEM command.\n{Carried(job.SystemSettings)}"));
+            programs.Write($"{job.Unfinished}/postgresql.auto.conf", ByteText.Encode($"# Do not edit this file manually!\n# It will be overwritten by the ALTER SYSTEM command.\n{Carried(job.SystemSettings, true)}"));
         }
 
         if (job.HbaFile is { } hba)

@@ -1,0 +1,56 @@
+using Xunit;
+
+namespace Lotse.LabTests;
+
+/// <summary>The journey in containers: one plan, one apply, everybody logs in as before; and back.</summary>
+public class PostgresContainerTests
+{
+    [Theory]
+    [InlineData("podman", 18)]
+    [InlineData("docker", 17)]
+    public void A_container_is_upgraded_and_undone(string engine, int to)
+    {
+        using var lab = new ContainerLab(engine);
+        var image = lab.Image(to);
+        var port = PostgresLab.FreePort();
+        var compose = $"{lab.Folder}/compose.yaml";
+        File.WriteAllText(compose, "services:\n  db:\n    image: localhost/postgres:13 # the shop\n    volumes:\n      - data:/var/lib/postgresql/data\nvolumes:\n  data:\n");
+        lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=se kret", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8 --wal-segsize=32", "-p", $"127.0.0.1:{port}:5432", "-v", "shop_data:/var/lib/postgresql/data",
+            "--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=db", "--label", $"com.docker.compose.project.config_files={compose}", "--restart", "unless-stopped", "--shm-size", "80m", "--stop-signal", "SIGINT", lab.Image(13));
+        lab.Await("db");
+        lab.Ask("db", "app", "shop", """
+            CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 3000) g; CREATE INDEX ON t (v);
+            SET password_encryption = 'md5'; CREATE ROLE web LOGIN PASSWORD 'webpw'; SET password_encryption = 'scram-sha-256'; CREATE ROLE api LOGIN PASSWORD 'apipw';
+            GRANT SELECT ON t TO web, api; CREATE SEQUENCE s START 10; SELECT nextval('s'); SELECT lo_create(0);
+            """);
+        lab.Ask("db", "app", "shop", "ALTER SYSTEM SET work_mem = '8MB'");
+        lab.Ask("db", "app", "shop", "CHECKPOINT");
+        var before = lab.Engine("inspect", "--format", "{{.Id}} {{json .HostConfig.PortBindings}} {{.HostConfig.RestartPolicy.Name}}", "db");
+        var text = File.ReadAllText(compose);
+
+        var plan = $"{lab.Folder}/plan";
+        var planned = lab.Lotse("pg", "plan", "db", "--to", image, "-o", plan);
+        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        Assert.DoesNotContain("se kret", File.ReadAllText(plan), StringComparison.Ordinal);
+        var applied = lab.Lotse("apply", plan);
+        Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
+        foreach (var (user, password) in new[] { ("web", "webpw"), ("api", "apipw"), ("app", "se kret") })
+        {
+            Assert.StartsWith($"{user}|{to}.", lab.LogIn("db", user, password, "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
+            Assert.Equal("8MB|3000|4501500", lab.LogIn("db", user, password, "shop", "SELECT current_setting('work_mem'), count(*), sum(id) FROM t"));
+        }
+
+        Assert.Equal("refused", lab.LogIn("db", "web", "another", "shop", "SELECT 1"));
+        Assert.Equal("11|1|33554432", lab.Ask("db", "app", "shop", "SELECT nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata), (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size')"));
+        Assert.Equal(before.Split(' ', 2)[1], lab.Engine("inspect", "--format", "{{json .HostConfig.PortBindings}} {{.HostConfig.RestartPolicy.Name}}", "db"));
+        Assert.Equal(text.Replace("postgres:13", $"postgres:{to}", StringComparison.Ordinal).Replace("- data:/var/lib/postgresql/data", to >= 18 ? $"- data-{to}:/var/lib/postgresql" : $"- data-{to}:/var/lib/postgresql/data", StringComparison.Ordinal).Replace("  data:\n", $"  data:\n  data-{to}:\n", StringComparison.Ordinal), File.ReadAllText(compose));
+
+        var undone = lab.Lotse("undo");
+        Assert.True(undone.ExitCode == 0, undone.Text + undone.ErrorText);
+        Assert.Equal(before, lab.Engine("inspect", "--format", "{{.Id}} {{json .HostConfig.PortBindings}} {{.HostConfig.RestartPolicy.Name}}", "db"));
+        Assert.StartsWith("web|13.", lab.LogIn("db", "web", "webpw", "shop", "SELECT current_user, current_setting('server_version'), count(*) FROM t"), StringComparison.Ordinal);
+        Assert.Equal(text, File.ReadAllText(compose));
+        Assert.Equal("shop_data", lab.Engine("volume", "ls", "-q"));
+        Assert.Equal("db", lab.Engine("ps", "-a", "--format", "{{.Names}}"));
+    }
+}
