@@ -166,10 +166,11 @@ internal sealed class RouterModel
     }
 
     /// <summary>The address of a host that chooses by RFC 6724 among what its network offers: not a unique local one where there is another.</summary>
+    /// <remarks>What is known goes before what stands for a provider's prefix: it is the one that the files have to find a way for.</remarks>
     /// <param name="lan">The network.</param>
     /// <param name="host">The host's number in the prefix.</param>
     public static IpAddress? HostOn(NetworkInterface lan, UInt128 host) =>
-        lan.V6.Where(a => a.Prefix.Length <= 64).OrderBy(a => IPv4First(a.Prefix.Address) ? 1 : 0).Select(a => (IpAddress?)a.Prefix.At(host)).FirstOrDefault();
+        lan.V6.Where(a => a.Prefix.Length <= 64).OrderBy(a => IPv4First(a.Prefix.Address) ? 1 : 0).ThenBy(a => a.Known ? 0 : 1).Select(a => (IpAddress?)a.Prefix.At(host)).FirstOrDefault();
 
     /// <summary>
     /// Whether a host with this source prefers IPv4 for a destination that has both (RFC 6724 section 6, rule 5 for most:

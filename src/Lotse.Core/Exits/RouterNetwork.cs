@@ -7,7 +7,8 @@ namespace Lotse.Exits;
 /// <param name="Prefix">Address and length.</param>
 /// <param name="Class">The interface whose prefix it is of; <c>local</c> for the ULA prefix; empty: written in the file.</param>
 /// <param name="Where">file:line.</param>
-internal sealed record InterfaceAddress(IpPrefix Prefix, string Class, string Where);
+/// <param name="Known">False: of a prefix that stands for the provider's.</param>
+internal sealed record InterfaceAddress(IpPrefix Prefix, string Class, string Where, bool Known = true);
 
 /// <summary>A prefix that an interface brings, to be divided among others.</summary>
 /// <param name="Interface">The interface.</param>
@@ -239,7 +240,7 @@ internal sealed class RouterNetwork
             var (given, without) = PrefixAssignment.Divide(brought.Prefix, brought.Interface, Wishes);
             foreach (var (name, prefix) in given)
             {
-                this[name]?.Addresses.Add(new(new(prefix.At(InterfaceId(this[name]!.Section)), prefix.Length), brought.Interface, brought.Where));
+                this[name]?.Addresses.Add(new(new(prefix.At(InterfaceId(this[name]!.Section)), prefix.Length), brought.Interface, brought.Where, brought.Known));
             }
 
             Unassigned.AddRange(without.Select(w => (brought, w)));
