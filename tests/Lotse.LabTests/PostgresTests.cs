@@ -154,6 +154,26 @@ public class PostgresTests
         Assert.Equal(answer.Contains("|15|", StringComparison.Ordinal), Directory.Exists(data + "-15"));
     }
 
+    [Fact]
+    public void A_way_back_that_failed_for_a_full_disk_is_found_again_when_there_is_room()
+    {
+        using var lab = new PostgresLab();
+        var (data, port) = Running(lab, 13);
+        var plan = lab.Folder + "/plan";
+        Assert.Equal(0, lab.Lotse("pg", "plan", data, "--to", "15", "--mode", "copy", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(15), "-o", plan).ExitCode);
+
+        // A folder where a log would be stops the upgrade and its way back alike, as a full disk does; the server must not be forgotten.
+        var work = data + "-15.lotse";
+        Directory.CreateDirectory(work + "/log/old-server.log");
+        Directory.CreateDirectory(work + "/marks/before.tsv");
+        Lab.Run(TimeSpan.FromMinutes(1), "chown", "-R", "postgres", work + "/log", work + "/marks");
+        var applied = lab.Lotse("apply", plan);
+        Assert.Equal(6, applied.ExitCode);
+        Directory.Delete(work + "/log/old-server.log");
+        lab.Lotse("log");
+        Assert.StartsWith("web|13|3000", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version_num')::int / 10000, count(*) FROM t"), StringComparison.Ordinal);
+    }
+
     /// <summary>A cluster with two kinds of logins, a setting of ALTER SYSTEM, and something in it; its server runs.</summary>
     private static (string Data, int Port) Running(PostgresLab lab, int version)
     {

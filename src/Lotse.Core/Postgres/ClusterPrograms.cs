@@ -35,10 +35,10 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         if (ran.Value.ExitCode != 0)
         {
             var kept = $"{job.Work}/log/{what.Replace(' ', '-')}.log";
-            Write(kept, [.. ran.Value.Output, .. ran.Value.Errors]);
+            var isKept = TryWrite(kept, [.. ran.Value.Output, .. ran.Value.Errors]);
             var why = LogDiagnosis.Explain(LogFiles.Of(host, kept, said));
             var words = why.Findings is [var first, ..] ? $"{first.Title} [{first.Id}]" : ByteText.Escape(said.Trim().Split('\n')[^1].Trim());
-            throw new StepFailedException($"{what} ended with {ran.Value.ExitCode}: {words}; all it said is in {ByteText.Escape(kept)}");
+            throw new StepFailedException($"{what} ended with {ran.Value.ExitCode}: {words}{(isKept ? $"; all it said is in {ByteText.Escape(kept)}" : "")}");
         }
 
         return ByteText.Decode(ran.Value.Output);
@@ -78,6 +78,37 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         if (written is not { Ok: true, Value.ExitCode: 0 } || In(folder, "chmod", "0600", name) is not { Ok: true, Value.ExitCode: 0 })
         {
             throw new StepFailedException($"cannot write {ByteText.Escape(path)}: {(written.Ok ? ByteText.Escape(ByteText.Decode(written.Value.Errors).Trim()) : written.Error!.Message)}");
+        }
+    }
+
+    private bool TryWrite(string path, byte[] content)
+    {
+        try
+        {
+            Write(path, content);
+            return true;
+        }
+        catch (StepFailedException)
+        {
+            // A full disk is the reason, and not the failure that is to be told.
+            return false;
+        }
+    }
+
+    /// <summary>Keeps a copy of the job before anything is done, whole or not at all.</summary>
+    public void Keep()
+    {
+        if (host.Status(job.Kept).Ok)
+        {
+            return;
+        }
+
+        foreach (string[] arguments in new string[][] { ["install", "-m", "0600", job.File, job.Kept + ".part"], ["sync", job.Kept + ".part"], ["mv", "-T", job.Kept + ".part", job.Kept], ["sync", job.Work] })
+        {
+            if (host.Run(arguments, TimeSpan.FromMinutes(10)) is not { Ok: true, Value.ExitCode: 0 })
+            {
+                throw new StepFailedException($"cannot keep a copy of {ByteText.Escape(job.File)}");
+            }
         }
     }
 

@@ -94,17 +94,26 @@ public sealed record UpgradeJob
     /// <summary>The file that holds it.</summary>
     public string File => $"{Work}/job.json";
 
-    /// <summary>Reads it.</summary>
+    /// <summary>Its copy, which stays until the old cluster serves again: the file itself is the plan's, and goes when that is taken back.</summary>
+    public string Kept => $"{Work}/job.kept";
+
+    /// <summary>Reads it, or its copy where it is gone.</summary>
     public static Reading<UpgradeJob> Read(Host host, string file)
     {
         var read = host.ReadFile(file);
+        var kept = file[..(file.LastIndexOf('/') + 1)] + "job.kept";
+        return read.Ok || read.Error!.Kind != HostErrorKind.NotFound || !host.Status(kept).Ok ? Parse(host, file, file, read) : Parse(host, kept, file, host.ReadFile(kept));
+    }
+
+    private static Reading<UpgradeJob> Parse(Host host, string place, string file, Reading<byte[]> read)
+    {
         if (!read.Ok)
         {
             return new(null!, read.Error);
         }
 
         // It says what is run: nobody but who runs it may have written it, or be able to put another in its place.
-        foreach (var path in new[] { file, file[..Math.Max(1, file.LastIndexOf('/'))] })
+        foreach (var path in new[] { place, file[..Math.Max(1, file.LastIndexOf('/'))] })
         {
             if (host.Status(path) is not { Ok: true, Value: { Kind: not FileKind.Link } status } || (status.Uid != 0 && status.Uid != Linux.Libc.GetEffectiveUserId()) || (status.Mode & 0x12) != 0)
             {
@@ -116,11 +125,11 @@ public sealed record UpgradeJob
         {
             var job = JsonSerializer.Deserialize(read.Value, PgJson.Default.UpgradeJob);
             return job is { Old: ['/', ..], New: ['/', ..], Work: ['/', ..] } && (job.Work == job.New + ".lotse" || job.Container is not null) && file == job.File
-                ? new(job, null) : new(null!, new(HostErrorKind.Failed, $"{ByteText.Escape(file)} is no job of lotse"));
+                ? new(job, null) : new(null!, new(HostErrorKind.Failed, $"{ByteText.Escape(place)} is no job of lotse"));
         }
         catch (JsonException)
         {
-            return new(null!, new(HostErrorKind.Failed, $"{ByteText.Escape(file)} is no job of lotse"));
+            return new(null!, new(HostErrorKind.Failed, $"{ByteText.Escape(place)} is no job of lotse"));
         }
     }
 

@@ -50,6 +50,7 @@ public static class UpgradeSteps
 
             if (!back)
             {
+                programs.Keep();
                 programs.Write($"{job.Marks}/step.pid", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
                 if (job.Container is not null && name is "note" or "init" or "upgrade" or "check" or "configure")
                 {
@@ -417,7 +418,7 @@ public static class UpgradeSteps
     /// <summary>What nobody needs once the old cluster serves again. Logs stay.</summary>
     private static void Clean(ClusterPrograms programs, UpgradeJob job)
     {
-        _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Sockets, job.Marks], TimeSpan.FromMinutes(1));
+        _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Sockets, job.Marks, job.Kept], TimeSpan.FromMinutes(1));
     }
 
     private static void Nothing(ClusterPrograms programs, UpgradeJob job)

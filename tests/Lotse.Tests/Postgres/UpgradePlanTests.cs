@@ -74,6 +74,11 @@ public class UpgradePlanTests
         File.WriteAllText(job.File, string.Join('\n', job.Lines()));
         File.SetUnixFileMode(job.File, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         Assert.Equal(job.Old, UpgradeJob.Read(host, job.File).Value.Old);
+
+        // A step that could not be put back is tried again when the plan's own file is gone: by the copy.
+        File.Move(job.File, job.Kept);
+        Assert.Equal(job.Old, UpgradeJob.Read(host, job.File).Value.Old);
+        File.Move(job.Kept, job.File);
         File.SetUnixFileMode(work, (UnixFileMode)0x1ff);
         Assert.False(UpgradeJob.Read(host, job.File).Ok);
         File.SetUnixFileMode(work, (UnixFileMode)0x1c0);
