@@ -15,6 +15,10 @@ internal sealed record Target(string Name, Func<IEnumerable<byte[]>> Seeds, Func
         new("ssh-packets", SshReaders.Conversations, SshReaders.Packets),
         new("ssh-cipher", SshReaders.Ciphertexts, SshReaders.Cipher),
         new("ssh-files", SshReaders.KeyFiles, SshReaders.Files),
+        new("mail-dns", MailReaders.Messages, MailReaders.Message),
+        new("mail-zone", () => Files("tests/data/mail", "*.zone"), MailReaders.Zone),
+        new("mail-records", MailReaders.Texts, MailReaders.Records),
+        new("mail-messages", () => Files("tests/data/mail/messages", "*.eml"), MailReaders.Mail),
     ];
 
     /// <summary>Files of the checkout.</summary>
