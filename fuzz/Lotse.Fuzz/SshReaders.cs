@@ -89,9 +89,16 @@ internal static class SshReaders
         byte[] Packet(SshWriter payload) => plain.Pack(number++, payload.ToArray());
         var banner = Encoding.ASCII.GetBytes("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n");
         SshWriter Offer(params string[] kex) => new SshWriter().Byte(20).Raw(new byte[16]).Names(kex).Names(["ssh-ed25519", "rsa-sha2-512"]).Names(PacketCipher.Names).Names(PacketCipher.Names).Names(PacketCipher.MacNames).Names(PacketCipher.MacNames).Names(["none"]).Names(["none"]).Names([]).Names([]).Byte(0).UInt32(0);
+        var signature = new SshWriter().String("ssh-ed25519").String(new byte[64]).ToArray();
         foreach (var kex in KeyExchange.Names)
         {
-            yield return [.. banner, .. Packet(Offer(kex, "ext-info-s", "kex-strict-s-v00@openssh.com")), .. Packet(new SshWriter().Byte(31).String(Key.Blob).String(new byte[32]).String(new SshWriter().String("ssh-ed25519").String(new byte[64]).ToArray()))];
+            // Values of the length of a key of curve25519, and points of the other curves that are none: an unknown form, not on the curve.
+            byte[][] values = kex.StartsWith("diffie-", StringComparison.Ordinal) ? [new byte[32]] : [new byte[32], [97, 1], [4, .. new byte[64]], [4, .. new byte[96]], [4, .. new byte[132]], [2, .. new byte[32]], new byte[1120]];
+            foreach (var value in values)
+            {
+                number = 0;
+                yield return [.. banner, .. Packet(Offer(kex, "ext-info-s", "kex-strict-s-v00@openssh.com")), .. Packet(new SshWriter().Byte(31).String(Key.Blob).String(value).String(signature))];
+            }
         }
 
         var extensions = new SshWriter().Byte(7).UInt32(1).String("server-sig-algs").String("ssh-ed25519,rsa-sha2-512,rsa-sha2-256");

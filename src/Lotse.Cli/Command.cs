@@ -36,7 +36,14 @@ internal sealed record Option(string Name, Takes Takes, string Metavar, string H
     public char Letter { get; init; }
 
     /// <summary>The values of a <see cref="Takes.Choice"/>.</summary>
-    public string[] Choices { get; init; } = [];
+    public string[] Choices
+    {
+        get => field ??= ChoicesOf?.Invoke() ?? [];
+        init;
+    }
+
+    /// <summary>The same where they stand in a catalogue, which is read only when somebody asks for them.</summary>
+    public Func<string[]>? ChoicesOf { get; init; }
 
     /// <summary>What holds when it is not given, for the help.</summary>
     public string? Default { get; init; }

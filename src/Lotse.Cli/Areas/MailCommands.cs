@@ -11,7 +11,7 @@ internal static class MailCommands
     private static readonly Option Helo = new("--helo", Takes.TextOrEmpty, "NAME", "what it calls itself");
     private static readonly Option From = new("--from", Takes.TextOrEmpty, "ADDRESS", "envelope sender (MAIL FROM); empty in a bounce");
 
-    private static readonly Option Send = new("--send", Takes.Choice, "ID", "who sends for the domain; without it, SPF record, forwarding target and MX say it") { Choices = [.. Provider.All.Select(p => p.Id)] };
+    private static readonly Option Send = new("--send", Takes.Choice, "ID", "who sends for the domain; without it, SPF record, forwarding target and MX say it") { ChoicesOf = static () => [.. Provider.All.Select(p => p.Id)] };
 
     public static readonly Command[] All =
     [

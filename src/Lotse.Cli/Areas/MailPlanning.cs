@@ -7,16 +7,14 @@ namespace Lotse.Cli.Areas;
 /// <summary><c>lotse mail plan</c>: the smallest change of records, in the form in which the user can apply it.</summary>
 internal static class MailPlanning
 {
-    private static readonly string[] Providers = [.. Provider.All.Select(p => p.Id)];
-
     public static readonly Command Plan = new("mail plan", "the smallest change of records that makes mail work", Make)
     {
         Description = "One diff: MX, SPF merged in order, a DMARC policy that is safe for the legs that can align. A move is staged: the TTL is lowered and waited out, the old MX stay until the new sender address may be used. Applied by a signed update (--update), in a zone file (--edit), or printed as lines for a registrar's form.",
         Arguments = [new("DOMAIN", "the domain", Required: true)],
         Options =
         [
-            new("--receive", Takes.Choice, "ID", "who is to receive; without it, who does") { Choices = [.. Provider.All.Where(p => p.CustomDomain).Select(p => p.Id)] },
-            new("--send", Takes.Choice, "ID", "who is to send; without it, who does") { Choices = Providers },
+            new("--receive", Takes.Choice, "ID", "who is to receive; without it, who does") { ChoicesOf = static () => [.. Provider.All.Where(p => p.CustomDomain).Select(p => p.Id)] },
+            new("--send", Takes.Choice, "ID", "who is to send; without it, who does") { ChoicesOf = static () => [.. Provider.All.Select(p => p.Id)] },
             new("--to", Takes.Text, "ADDRESS", "the mailbox to which a forwarder forwards, where no record says it"),
             new("--reports", Takes.Text, "ADDRESS", "where DMARC's reports go, where no record says it"),
             new("--sender-since", Takes.Text, "YYYY-MM-DD", "the day on which the domain's address was entered at the sender"),

@@ -57,6 +57,28 @@ public sealed class RefusalTests : IDisposable
         }
     }
 
+    /// <summary>Started together, one changes everything and the others nothing; which one does not matter.</summary>
+    [Fact]
+    public void Of_several_at_once_one_changes_and_the_others_say_why_not()
+    {
+        Lab.NeedsRoot();
+        Lab.Needs("setfacl", "setfattr");
+        for (var round = 0; round < 10; round++)
+        {
+            world!.Fresh();
+            world.MakePlan();
+            var before = world.Snapshot();
+            var all = new Lab.Ran[4];
+            Parallel.For(0, all.Length, new() { MaxDegreeOfParallelism = all.Length }, i => all[i] = world.Lotse("apply", world.PlanFile));
+            var told = string.Concat(all.Select(r => r.Text + r.ErrorText));
+            Assert.True(all.Count(r => r.ExitCode == 0) == 1 && all.Count(r => r.ExitCode == 4) == all.Length - 1, told);
+            Assert.Equal("nnnnn", world.Look());
+            Assert.False(Path.Exists(world.State + "/pending"), told);
+            Assert.Equal(0, world.Lotse("undo").ExitCode);
+            Assert.Equal(before, world.Snapshot());
+        }
+    }
+
     [Fact]
     public void A_file_of_a_gigabyte_a_FIFO_a_device_and_a_folder_cannot_be_planned()
     {

@@ -39,9 +39,8 @@ internal static class HostKeySignature
                 _ => false,
             };
         }
-        catch (Exception e) when (e is ArgumentException or ArithmeticException or InvalidOperationException or CryptoException or IndexOutOfRangeException)
+        catch (Exception e) when (KeyExchange.IsRefusal(e))
         {
-            // Keys and signatures of nonsense are refused by the library in many ways.
             return false;
         }
     }

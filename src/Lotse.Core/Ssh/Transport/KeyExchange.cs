@@ -34,7 +34,22 @@ internal abstract class KeyExchange
 
     /// <summary>The shared secret as it goes into the exchange hash: an mpint, or a string for hybrids.</summary>
     /// <exception cref="SshProtocolException">The other side's value is not one that the method allows.</exception>
-    public abstract byte[] Agree(ReadOnlySpan<byte> theirs);
+    public byte[] AgreeOn(ReadOnlySpan<byte> theirs)
+    {
+        try
+        {
+            return Agree(theirs);
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            throw new SshProtocolException("the server's value is none that the key exchange allows");
+        }
+    }
+
+    /// <summary>Whether the library has refused a key, a point or a signature of nonsense: it does so in many ways.</summary>
+    public static bool IsRefusal(Exception e) => e is ArgumentException or ArithmeticException or FormatException or InvalidOperationException or CryptoException or IndexOutOfRangeException;
+
+    private protected abstract byte[] Agree(ReadOnlySpan<byte> theirs);
 
     /// <summary>Begins an exchange.</summary>
     public static KeyExchange Begin(string name, SecureRandom random) => name switch
@@ -86,7 +101,7 @@ internal abstract class KeyExchange
 
         public override IDigest Digest { get; } = new Sha256Digest();
 
-        public override byte[] Agree(ReadOnlySpan<byte> theirs) => new SshWriter().Mpint(SharedX25519(secret, theirs)).ToArray();
+        private protected override byte[] Agree(ReadOnlySpan<byte> theirs) => new SshWriter().Mpint(SharedX25519(secret, theirs)).ToArray();
     }
 
     private sealed class Curve : KeyExchange
@@ -108,18 +123,11 @@ internal abstract class KeyExchange
 
         public override IDigest Digest { get; }
 
-        public override byte[] Agree(ReadOnlySpan<byte> theirs)
+        private protected override byte[] Agree(ReadOnlySpan<byte> theirs)
         {
-            try
-            {
-                // DecodePoint checks that the point is on the curve (RFC 5656 section 4).
-                var point = generator.Curve.DecodePoint(theirs.ToArray());
-                return point.IsInfinity || !point.IsValid() ? throw new ArgumentException("not a point") : new SshWriter().Mpint(Affine(point.Multiply(secret)).X).ToArray();
-            }
-            catch (Exception e) when (e is ArgumentException or ArithmeticException or InvalidOperationException or IndexOutOfRangeException)
-            {
-                throw new SshProtocolException("the server's value is no point of the curve");
-            }
+            // DecodePoint checks that the point is on the curve (RFC 5656 section 4).
+            var point = generator.Curve.DecodePoint(theirs.ToArray());
+            return point.IsInfinity || !point.IsValid() ? throw new ArgumentException("not a point") : new SshWriter().Mpint(Affine(point.Multiply(secret)).X).ToArray();
         }
 
         /// <summary>
@@ -166,7 +174,7 @@ internal abstract class KeyExchange
 
         public override IDigest Digest { get; }
 
-        public override byte[] Agree(ReadOnlySpan<byte> theirs)
+        private protected override byte[] Agree(ReadOnlySpan<byte> theirs)
         {
             var f = theirs.Length <= 1025 ? new BigInteger(1, theirs.ToArray()) : BigInteger.Zero;
             return f.CompareTo(BigInteger.One) > 0 && f.CompareTo(prime.Subtract(BigInteger.One)) < 0
@@ -198,7 +206,7 @@ internal abstract class KeyExchange
 
         public override IDigest Digest { get; } = new Sha256Digest();
 
-        public override byte[] Agree(ReadOnlySpan<byte> theirs)
+        private protected override byte[] Agree(ReadOnlySpan<byte> theirs)
         {
             if (theirs.Length != CiphertextSize + X25519.PointSize)
             {

@@ -101,7 +101,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         HostKey = reader.String().ToArray();
         var value = reader.String().ToArray();
         var signature = reader.String().ToArray();
-        var secret = exchange.Agree(value);
+        var secret = exchange.AgreeOn(value);
         var before = new SshWriter().String(Identification).String(ByteText.Encode(Banner)).String(ours).String(theirs).String(HostKey);
         before = exchange.IsInteger ? before.Mpint(exchange.Public).Mpint(value) : before.String(exchange.Public).String(value);
         var hash = KeyExchange.Hash(exchange.Digest, before.ToArray(), secret);
