@@ -70,12 +70,12 @@ public sealed class RemoteKillTests
             var said = StopAt(there, "undo", "--host", "lab");
             Count(there, 0);
             Assert.Equal(0, there.Lotse("log", "--host", "lab").ExitCode);
-            if (RemoteMachine.Tree(there.Root) != before)
+            if (RemoteMachine.Tree(there.Root) is var left && left != before)
             {
                 // It had not begun.
                 Assert.False(said, $"at {at}");
                 var again = there.Lotse("undo", "--host", "lab");
-                Assert.True(again.ExitCode == 0, $"at {at}: {again.ErrorText}");
+                Assert.True(again.ExitCode == 0, $"at {at}: {again.ErrorText}\n{string.Join('\n', left.Split('\n').Except(before.Split('\n')))}");
             }
 
             Assert.Equal((at, before), (at, RemoteMachine.Tree(there.Root)));

@@ -103,6 +103,7 @@ internal static partial class VirtualMachine
         #!/bin/sh
         export PATH=/bin
         mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tm /tm; mount -t cgroup2 cg /sys/fs/cgroup
+
         """ + LoadModules + """
         mkswap /dev/vda >/dev/null; swapon /dev/vda
         echo +memory >/sys/fs/cgroup/cgroup.subtree_control
