@@ -160,21 +160,33 @@ internal sealed class RemoteMachine : IDisposable
     /// <summary>Ends every process of the bare machine at once, as a power cut does.</summary>
     public void KillAll()
     {
-        // Once more after each kill: a process may just have started another.
-        for (var found = true; found;)
+        // All are stopped before the first one ends: else a shell would see its command end, and go on.
+        foreach (var signal in new[] { "-STOP", "-KILL" })
         {
-            found = false;
-            foreach (var process in Directory.GetDirectories("/proc").Where(p => char.IsAsciiDigit(p[6])))
+            // Once more as long as there are new ones: a process may just have started another.
+            var known = new HashSet<string>();
+            while (Processes().Where(known.Add).ToArray() is { Length: > 0 } found)
             {
-                try
-                {
-                    found |= new FileInfo(process + "/root").LinkTarget == Root && Lab.Run(Soon, "kill", "-9", process[6..]).ExitCode == 0;
-                }
-                catch (IOException)
-                {
-                    // It ended by itself.
-                }
+                Array.ForEach(found, pid => Lab.Run(Soon, "kill", signal, pid));
             }
+        }
+
+        Assert.True(Until(Soon, () => Processes().Length == 0));
+    }
+
+    /// <summary>The ids of the processes of the bare machine.</summary>
+    private string[] Processes() => [.. Directory.GetDirectories("/proc").Where(p => char.IsAsciiDigit(p[6]) && IsThere(p)).Select(p => p[6..])];
+
+    private bool IsThere(string process)
+    {
+        try
+        {
+            return new FileInfo(process + "/root").LinkTarget == Root;
+        }
+        catch (IOException)
+        {
+            // It ended by itself.
+            return false;
         }
     }
 
