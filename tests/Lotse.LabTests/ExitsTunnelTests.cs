@@ -115,14 +115,15 @@ public sealed class ExitsTunnelTests
         var (server, _) = Connect();
         var fallback = clock.Elapsed.TotalSeconds;
         Assert.Equal("198.51.100.10", server);
-        Assert.InRange(fallback, 0, 6);
+        Assert.InRange(fallback, 0, 12);
 
         lab.Batch("vps", $"link set {lab.Far} up", $"addr replace 2000:30:40:50::1/128 dev {lab.Far} nodad", $"-6 route replace 2000:30:40:50::/60 dev {lab.Far}");
         clock.Restart();
         Until(TimeSpan.FromSeconds(12), () => Connect().Server == "2001:db8:ffff::10");
         var back = clock.Elapsed.TotalSeconds;
         TestContext.Current.SendDiagnosticMessage($"fell back after {fallback:0.0} s, came back after {back:0.0} s");
-        Assert.InRange(back, 0, 4);
+        // Three to five seconds here; a busy machine takes longer, never as long as the 134 s without the guard.
+        Assert.InRange(back, 0, 11);
 
         (string Server, double Seconds) Connect()
         {
