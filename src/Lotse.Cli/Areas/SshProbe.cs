@@ -99,11 +99,7 @@ internal static class SshProbe
         try
         {
             Directory.CreateDirectory(CachedProbe.Folder(Cache), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            var beside = $"{file}.{Environment.ProcessId}";
-            if (Linux.NewFile.Write(beside, probe.ToBytes()) is null)
-            {
-                File.Move(beside, file, overwrite: true);
-            }
+            _ = Linux.NewFile.Replace(file, probe.ToBytes(), 0x180, durable: false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

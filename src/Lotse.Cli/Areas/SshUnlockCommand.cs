@@ -23,12 +23,7 @@ internal static class SshUnlockCommand
 
     private static int Run(Invocation call)
     {
-        var name = call.Arguments[0];
-        if (name.StartsWith('-') || name.Length > 255)
-        {
-            throw new UsageException($"\"{ByteText.Escape(name)}\" is no host");
-        }
-
+        var name = SshProbe.Name(call);
         var passphrase = Descriptor.IsTerminal(0) ? Ask(call, name) : ReadLine();
         if (passphrase.Length == 0)
         {

@@ -58,7 +58,7 @@ public sealed record AddressCase(string Id, HostNetwork Network, string? GaiConf
         var address = Parsed(Required(json, "a"));
         return new(address, Number(json, "plen"), Text(json, "peer") is { } peer ? Parsed(peer) : null)
         {
-            Scope = Text(json, "scope") switch { "link" => 253, "host" => 254, "site" => 200, _ => 0 },
+            Scope = RouteWords.Scope(Text(json, "scope")) ?? 0,
             Deprecated = flags.Contains("deprecated"),
             Optimistic = flags.Contains("optimistic"),
             Tentative = flags.Contains("tentative"),
@@ -70,7 +70,7 @@ public sealed record AddressCase(string Id, HostNetwork Network, string? GaiConf
 
     private static NetworkRoute Route(JsonElement json) => new(
         Prefix(json.GetProperty("dst")), Text(json, "dev"), Text(json, "via") is { } via ? Parsed(via) : null, Text(json, "src") is { } src ? Parsed(src) : null, Number(json, "metric"),
-        Text(json, "type") switch { null or "unicast" => RouteKind.Unicast, "unreachable" => RouteKind.Unreachable, "blackhole" => RouteKind.Blackhole, "prohibit" => RouteKind.Prohibit, "throw" => RouteKind.Throw, var other => throw new JsonException($"no route is of type \"{other}\"") });
+        RouteWords.Kind(Text(json, "type")) ?? throw new JsonException($"no route is of type \"{Text(json, "type")}\""));
 
     private static IpAddress Address(JsonElement json) => Parsed(json.GetString());
 

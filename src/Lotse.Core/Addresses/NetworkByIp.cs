@@ -68,7 +68,7 @@ internal static class NetworkByIp
         var own = Address(json, "local")!.Value;
         return new(own, (int)Number(json, "prefixlen"), Address(json, "address") is { } peer && peer != own ? peer : null)
         {
-            Scope = Text(json, "scope") switch { "link" => 253, "host" => 254, "site" => 200, "nowhere" => 255, "global" or null => 0, var number => int.Parse(number, CultureInfo.InvariantCulture) },
+            Scope = RouteWords.Scope(Text(json, "scope")) ?? int.Parse(Text(json, "scope")!, CultureInfo.InvariantCulture),
             Secondary = own.IsV4 && Has("secondary"),
             Temporary = !own.IsV4 && Has("temporary"),
             Optimistic = Has("optimistic"),
@@ -82,10 +82,9 @@ internal static class NetworkByIp
 
     private static IEnumerable<NetworkRoute> Route(JsonElement json, bool isV6)
     {
-        RouteKind? kind = Text(json, "type") switch { null or "unicast" => RouteKind.Unicast, "unreachable" => RouteKind.Unreachable, "blackhole" => RouteKind.Blackhole, "prohibit" => RouteKind.Prohibit, "throw" => RouteKind.Throw, _ => null };
         var words = Text(json, "dst");
         var destination = words is null or "default" ? new IpPrefix(isV6 ? IpAddress.V6(0) : IpAddress.V4(0), 0) : IpPrefix.Parse(words);
-        if (kind is not { } what)
+        if (RouteWords.Kind(Text(json, "type")) is not { } what)
         {
             yield break;
         }

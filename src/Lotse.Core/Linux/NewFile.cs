@@ -11,11 +11,12 @@ public static unsafe class NewFile
     /// <param name="path">Absolute.</param>
     /// <param name="bytes">All of it.</param>
     /// <param name="mode">Permission bits, less the umask.</param>
+    /// <param name="durable">Whether it is on the disk when this returns; a cache may do without.</param>
     /// <returns>Null, or why the old file is still there.</returns>
-    public static HostError? Replace(string path, ReadOnlySpan<byte> bytes, uint mode)
+    public static HostError? Replace(string path, ReadOnlySpan<byte> bytes, uint mode, bool durable = true)
     {
         var temporary = Path.Combine(Path.GetDirectoryName(path) ?? "/", $".{Path.GetFileName(path)}.{Environment.ProcessId}.lotse");
-        if (Create(temporary, bytes, mode, synchronize: true) is { } error)
+        if (Create(temporary, bytes, mode, durable) is { } error)
         {
             return error;
         }

@@ -95,6 +95,24 @@ public sealed record NetworkRoute(IpPrefix Destination, string? Device, IpAddres
         + (PreferredSource is { } src ? $" src {src}" : "") + (Metric != 0 ? $" metric {Metric}" : "");
 }
 
+/// <summary>The words of iproute2 for what rtnetlink(7) has as numbers.</summary>
+internal static class RouteWords
+{
+    /// <summary>What a type of route does (ip-route(8)); null for one that no packet takes from here, local and multicast among them.</summary>
+    public static RouteKind? Kind(string? type) => type switch
+    {
+        null or "unicast" => RouteKind.Unicast,
+        "unreachable" => RouteKind.Unreachable,
+        "blackhole" => RouteKind.Blackhole,
+        "prohibit" => RouteKind.Prohibit,
+        "throw" => RouteKind.Throw,
+        _ => null,
+    };
+
+    /// <summary>The number of an address's scope (ip-address(8)); null for another word.</summary>
+    public static int? Scope(string? scope) => scope switch { null or "global" => 0, "site" => 200, "link" => 253, "host" => 254, "nowhere" => 255, _ => null };
+}
+
 /// <summary>What address selection depends on: the interfaces with their addresses, the routes of the main table, the kernel's labels.</summary>
 /// <param name="Interfaces">By index.</param>
 /// <param name="Routes">Of both families, in the kernel's order.</param>
