@@ -188,7 +188,8 @@ internal static class ConnectionRules
             var line = Array.FindLast(log.Notable, n => n.Text.Contains("connect to host ", StringComparison.Ordinal));
             if (line?.Text.EndsWith(words, StringComparison.Ordinal) == true)
             {
-                return log.Find("UNKNOWN port") is { } unknown ? Conclusion.Proven("proxy-failed", $"the host in between: {line.Text}", Connect, line, unknown)
+                // One ssh that could not connect says nothing more: what follows is another one's, whose proxy this was.
+                return (log.Find("UNKNOWN port") ?? Array.Find(log.Notable, n => n.Number > line.Number && n.Text.Contains("exchange_identification: ", StringComparison.Ordinal))) is { } unknown ? Conclusion.Proven("proxy-failed", $"the host in between: {line.Text}", Connect, line, unknown)
                     : Conclusion.Proven(cause, $"{line.Text}", Connect, line);
             }
         }
