@@ -10,6 +10,7 @@ using Xunit;
 namespace Lotse.LabTests.Mail;
 
 /// <summary>The policy of MTA-STS (RFC 8461), fetched with curl(1) from a web server on loopback whose authority is the test's.</summary>
+[Trait("lane", "waiting")]
 public sealed class StsPolicyTests : IClassFixture<StsPolicyTests.Servers>
 {
     private const string Host = "mta-sts.x.example";
