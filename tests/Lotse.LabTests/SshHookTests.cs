@@ -14,7 +14,7 @@ public sealed class SshHookTests : IDisposable
         if (root.Length > 0)
         {
             // Others use this root: it must not keep hooks, nor files that its packages do not have.
-            foreach (var file in new[] { "/etc/apt/apt.conf.d/60lotse", "/etc/initramfs/post-update.d/lotse", "/usr/bin/lotse", "/etc/ssh/sshd_config", "/root/.ssh/config", "/var/lib/dpkg/status" })
+            foreach (var file in new[] { "/etc/apt/apt.conf.d/60lotse", "/etc/initramfs/post-update.d/lotse", "/usr/bin/lotse", "/usr/bin/slow", "/etc/ssh/sshd_config", "/root/.ssh/config", "/var/lib/dpkg/status" }.Where(f => File.Exists(root + f)))
             {
                 File.Delete(root + file);
             }
@@ -88,7 +88,7 @@ public sealed class SshHookTests : IDisposable
         Directory.CreateDirectory(folder + "/DEBIAN");
         File.WriteAllText(folder + "/DEBIAN/control", $"Package: {name}\nVersion: {to}\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: empty\n");
         SshLab.Must("dpkg-deb", "-b", folder, root + "/tmp/new.deb");
-        var said = In("apt-get -o APT::Sandbox::User=root -y install /tmp/new.deb");
+        var said = In("apt-get -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -y install /tmp/new.deb");
         Assert.Contains($"Version: {to}\n", File.ReadAllText(root + "/var/lib/dpkg/status"), StringComparison.Ordinal);
         return said;
     }
@@ -96,7 +96,7 @@ public sealed class SshHookTests : IDisposable
     private string Removal(string name, string version)
     {
         Installed(name, version);
-        return In($"apt-get -y remove {name}");
+        return In($"apt-get -o Dpkg::Use-Pty=0 -y remove {name}");
     }
 
     private void Installed(string name, string version)

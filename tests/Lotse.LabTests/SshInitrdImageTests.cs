@@ -81,7 +81,7 @@ public sealed class SshInitrdImageTests : IDisposable
         Lab.Needs("unmkinitramfs", "unshare", "dropbearkey");
         return DebianRoot.Of(
             release, "initramfs", "initramfs-tools", "dropbear-initramfs", "cryptsetup-initramfs", "busybox", "dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "util-linux", "bash", "debianutils", "kmod", "udev",
-            "libc-bin", "linux-base", "login", "passwd", "mount", "apt", "dpkg", "openssh-client");
+            "libc-bin", "linux-base", "login", "passwd", "mount", "apt", "dpkg", "diffutils", "openssh-client");
     }
 
     private string Root(string release, string place, string configuration)

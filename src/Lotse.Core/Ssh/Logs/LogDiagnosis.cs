@@ -15,10 +15,10 @@ public static class LogDiagnosis
         }
 
         var told = ServerLog.Read(server, log);
-        if (client.Cause == "old-dropbear-20-names" && told?.Cause is "hostkey-none" or "kex-none")
+        if (client.Alternatives.Contains("old-dropbear-20-names") && told is { Cause: "hostkey-none" or "kex-none" } && told.Lines[0]!.Text.Contains("No matching algo", StringComparison.Ordinal))
         {
-            // "No matching algo" is how Dropbear sees the list that it has cut.
-            return client with { Certainty = Certainty.Proven, Others = [] };
+            // So Dropbear calls what became of the list that it has cut. Where nothing matches indeed, the client says so too.
+            return (client.Cause == "old-dropbear-20-names" ? client : told with { Cause = "old-dropbear-20-names" }) with { Certainty = Certainty.Proven, Others = [] };
         }
 
         if (told is not null && Outweighs(told, client))

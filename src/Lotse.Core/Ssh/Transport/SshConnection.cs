@@ -20,6 +20,9 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     /// <summary>How this client calls itself; old servers look for a 2.0 and no more.</summary>
     private const string Identification = "SSH-2.0-lotse_0.1";
 
+    /// <summary>IPPROTO_TCP and TCP_QUICKACK (tcp(7)).</summary>
+    private const int Tcp = 6, QuickAck = 12;
+
     private static readonly string[] Extensions = ["ext-info-c", "kex-strict-c-v00@openssh.com"];
     private readonly SecureRandom random = new(new SystemRandom());
     private readonly long start = Stopwatch.GetTimestamp();
@@ -249,6 +252,9 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     {
         Flush();
         stream.ReadTimeout = Remaining();
+
+        // A server sends its second answer when the first is acknowledged (RFC 896), which the kernel puts off for 40 ms; this holds until the next packet only.
+        (stream as NetworkStream)?.Socket.SetRawSocketOption(Tcp, QuickAck, [1, 0, 0, 0]);
         try
         {
             (taken, filled) = (0, stream.Read(buffer));
