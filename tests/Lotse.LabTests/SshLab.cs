@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
@@ -10,6 +11,7 @@ namespace Lotse.LabTests;
 internal sealed class SshLab : IDisposable
 {
     public static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
+    private static readonly ConcurrentDictionary<(string Name, string Type, string More), (byte[] Secret, byte[] Public)> Made = [];
     private readonly List<Process> servers = [];
 
     public SshLab()
@@ -38,15 +40,26 @@ internal sealed class SshLab : IDisposable
     /// <summary>The path of something in the folder.</summary>
     public string At(string name) => Path.Combine(Folder, name);
 
-    /// <summary>A key, made once.</summary>
+    /// <summary>A key, made once for all tests: RSA keys take their time.</summary>
     public string Key(string name, string type, params string[] more)
     {
-        if (!File.Exists(At(name)))
+        var file = At(name);
+        if (File.Exists(file))
         {
-            Must("ssh-keygen", ["-q", "-t", type, "-N", "", "-C", name, "-f", At(name), .. more]);
+            return file;
         }
 
-        return At(name);
+        if (Made.TryGetValue((name, type, string.Join(' ', more)), out var made))
+        {
+            File.WriteAllBytes(file, made.Secret);
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            File.WriteAllBytes(file + ".pub", made.Public);
+            return file;
+        }
+
+        Must("ssh-keygen", ["-q", "-t", type, "-N", "", "-C", name, "-f", file, .. more]);
+        Made[(name, type, string.Join(' ', more))] = (File.ReadAllBytes(file), File.ReadAllBytes(file + ".pub"));
+        return file;
     }
 
     public void Keys()

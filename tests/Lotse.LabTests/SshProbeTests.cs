@@ -140,12 +140,23 @@ public sealed class SshProbeTests : IDisposable
         Assert.Equal("ssh/connection-refused", Why("gone"));
     }
 
+    /// <summary>Through a command, one jump host and two: their blocks are those of the same configuration. A path that a shell could take for more is not handed to one.</summary>
     [Fact]
-    public void Behind_a_jump_host_ssh_is_asked()
+    public void Behind_jump_hosts_ssh_is_asked()
     {
         var port = lab.Sshd();
-        File.WriteAllText(lab.Config, lab.Block("inner", port, "ed25519") + $"    ProxyCommand ssh -F {lab.Config} -W %h:%p jump\n" + lab.Block("jump", port, "ed25519"));
+        File.WriteAllText(
+            lab.Config, lab.Block("inner", port, "ed25519") + $"    ProxyCommand ssh -F {lab.Config} -W %h:%p jump\n" + lab.Block("one", port, "ed25519") + "    ProxyJump jump\n" + lab.Block("two", port, "rsa") + "    ProxyJump jump,second\n"
+            + lab.Block("refused", port, "ecdsa") + "    ProxyJump jump\n" + lab.Block("jump", port, "ed25519") + lab.Block("second", port, "ed25519"));
         Assert.Null(Why("inner"));
+        Assert.Null(Why("one"));
+        Assert.Null(Why("two"));
+        Assert.Equal("ssh/server-refused-key", Why("refused"));
+        var odd = lab.At("co;touch${IFS}trap;nfig");
+        File.Copy(lab.Config, odd);
+        var refused = Lab.RunLotse("ssh", "why", "one", "--config", odd);
+        Assert.Contains("cannot be handed to a shell", refused.Text + refused.ErrorText, StringComparison.Ordinal);
+        Assert.False(File.Exists("trap"));
     }
 
     /// <summary>The audit says of each host what a client of that version then finds, from what the probes have kept.</summary>

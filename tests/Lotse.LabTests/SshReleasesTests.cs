@@ -71,6 +71,33 @@ public sealed class SshReleasesTests : IDisposable
         }
     }
 
+    /// <summary>The initrd's host keys come from the system itself, over a login whose host key ssh has checked, and are what dropbearkey prints there.</summary>
+    [Fact]
+    public void The_host_keys_of_an_initrd_are_read_over_ssh()
+    {
+        var root = DebianRoot.Ssh("bullseye");
+        var place = Directory.CreateDirectory(root.Folder + "/etc/dropbear-initramfs").FullName;
+        var expected = new List<string>();
+        foreach (var type in new[] { "ed25519", "rsa" })
+        {
+            File.Delete($"{place}/dropbear_{type}_host_key");
+            SshLab.Must("chroot", root.Folder, "dropbearkey", "-t", type, "-f", $"/etc/dropbear-initramfs/dropbear_{type}_host_key");
+            expected.Add(string.Join(' ', root.Run("dropbearkey", "-y", "-f", $"/etc/dropbear-initramfs/dropbear_{type}_host_key").Text.Split('\n')[1].Split(' ')[..2]));
+        }
+
+        var port = lab.Sshd(root);
+        File.WriteAllText(lab.Config, lab.Block("box", port, "ed25519"));
+        Assert.Equal(0, lab.Login("box").ExitCode);
+        var before = File.ReadAllText(lab.At("known"));
+        var planned = Lab.RunLotse("ssh", "plan", "box", "--initrd", "--config", lab.Config, "-o", lab.At("plan.json"));
+        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        var applied = Lab.RunLotse("apply", lab.At("plan.json"));
+        Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
+        Assert.Equal(expected.Select(k => "box-initrd " + k), File.ReadAllLines(lab.At("known")).Where(l => l.StartsWith("box-initrd", StringComparison.Ordinal)));
+        Assert.Equal(0, Lab.RunLotse("undo").ExitCode);
+        Assert.Equal(before, File.ReadAllText(lab.At("known")));
+    }
+
     private void Asked(int port, string banner, bool[] expected)
     {
         var answer = lab.Probe(port, KeyTypes);

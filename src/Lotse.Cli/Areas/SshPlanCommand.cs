@@ -63,7 +63,7 @@ internal static class SshPlanCommand
     {
         var initrd = call["--initrd-keys"] is { } file ? new InitrdServer(InitrdServer.OfText(ByteText.Decode(Hosting.ReadInput(host, file))), null, ByteText.Escape(file))
             : call.Has("--offline") ? throw new UsageException("--initrd asks the host over ssh: --offline excludes it", "--initrd-keys FILE has the keys at hand")
-            : InitrdServer.OverSsh(host, facts.Name);
+            : InitrdServer.OverSsh(host, facts.Name, facts.Settings);
         var path = (facts.Settings["userknownhostsfile"] ?? "~/.ssh/known_hosts").Split(' ')[0];
         path = path.StartsWith("~/", StringComparison.Ordinal) ? SshProbe.Home + path[1..] : path;
         var read = host.ReadFile(path);

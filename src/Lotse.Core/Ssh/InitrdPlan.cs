@@ -15,9 +15,12 @@ public sealed record InitrdServer(PublicKey[] Keys, ServerModel? Server, string 
     private static readonly string[] Types = ["ed25519", "ecdsa", "rsa"];
 
     /// <summary>Asks the real system, by a login that ssh has checked the host key of: what dropbearkey prints of the files that the initrd is made from.</summary>
-    public static InitrdServer OverSsh(Host host, string name)
+    /// <param name="host">The client's machine.</param>
+    /// <param name="name">The host as one types it.</param>
+    /// <param name="settings">What <c>ssh -G</c> says of it.</param>
+    public static InitrdServer OverSsh(Host host, string name, SshSettings settings)
     {
-        Reading<Ran> Remote(params string[] words) => host.Run(["ssh", "-T", "-o", "BatchMode=yes", "--", name, .. words], TimeSpan.FromSeconds(20));
+        Reading<Ran> Remote(params string[] words) => host.Run(["ssh", .. settings.File is { } file ? ["-F", file] : Array.Empty<string>(), "-T", "-o", "BatchMode=yes", "--", name, .. words], TimeSpan.FromSeconds(20));
         var keys = new List<PublicKey>();
         foreach (var place in Places.TakeWhile(_ => keys.Count == 0))
         {

@@ -9,6 +9,9 @@ namespace Lotse.Ssh;
 /// <param name="Digest">SHA-256 of the whole output: two configurations that agree in it are the same for this host.</param>
 public sealed record SshSettings(Dictionary<string, string[]> Values, string Digest)
 {
+    /// <summary>The file that was given in place of the user's own (<c>ssh -F</c>); null: none was.</summary>
+    public string? File { get; init; }
+
     /// <summary>Asks ssh.</summary>
     /// <param name="host">Where it runs.</param>
     /// <param name="name">The name as one would type it.</param>
@@ -37,7 +40,7 @@ public sealed record SshSettings(Dictionary<string, string[]> Values, string Dig
             }
         }
 
-        return new(new(values.ToDictionary(v => v.Key, v => v.Value.ToArray()), Sha256.Hex(ran.Value.Output)), null);
+        return new(new(values.ToDictionary(v => v.Key, v => v.Value.ToArray()), Sha256.Hex(ran.Value.Output)) { File = file }, null);
     }
 
     /// <summary>What this build of ssh does without any configuration; null: it does not say.</summary>

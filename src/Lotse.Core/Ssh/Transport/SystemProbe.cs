@@ -28,6 +28,11 @@ internal static class SystemProbe
     {
         var asked = user.Length == 0 ? [] : keys.Where(k => k.File.EndsWith(".pub", StringComparison.Ordinal)).Take(budget).ToArray();
         var facts = new ProbeFacts { Address = $"{target}:{port}", User = user, BySystem = true, Keys = [.. keys.Select(k => new ProbedKey(k.File, k.Key.Type, null, null, []))] };
+        if (Proxy(settings) is (_, { } refused))
+        {
+            return facts with { Trouble = refused };
+        }
+
         var ran = host.Run(Arguments(settings, added, target, port, user, [.. asked.Select(k => k.File)], patience), patience + Margin);
         if (!ran.Ok)
         {
@@ -81,7 +86,7 @@ internal static class SystemProbe
         string[] kept = ["kexalgorithms", "hostkeyalgorithms", "ciphers", "macs", "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes", "bindaddress", "bindinterface", "addressfamily"];
         var more = added.ToDictionary(a => a.Key.ToLowerInvariant(), a => a.Value);
         var options = kept.Where(k => Set(settings, k)).SelectMany(k => new[] { "-o", more.TryGetValue(k, out var value) && value[0] == '+' ? $"{k}={settings![k]},{value[1..]}" : $"{k}={(value is null ? settings![k] : value.TrimStart('^'))}" });
-        string[] proxy = Set(settings, "proxycommand") ? ["-o", $"ProxyCommand={settings!["proxycommand"]}"] : Set(settings, "proxyjump") && Jump(settings!["proxyjump"]!) is { } jump ? ["-o", $"ProxyCommand={jump}"] : [];
+        string[] proxy = Proxy(settings).Command is { } command ? ["-o", $"ProxyCommand={command}"] : [];
         return
         [
             "ssh", "-vvv", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "PreferredAuthentications=publickey", "-o", "ControlPath=none", "-o", "PermitLocalCommand=no",
@@ -91,18 +96,27 @@ internal static class SystemProbe
         ];
     }
 
-    /// <summary>ProxyJump as the ProxyCommand that ssh makes of it, but with the user's configuration for the hosts in between.</summary>
-    /// <returns>Null for a name that a shell could take for something else: ssh hands the command to one.</returns>
-    private static string? Jump(string jump)
+    /// <summary>The program through which the host is reached; nulls: none. ProxyJump becomes the command that ssh makes of it, with the same configuration for the hosts in between.</summary>
+    /// <returns>Why there is none, where a name holds what the shell that ssh hands it to could take for something else.</returns>
+    private static (string? Command, string? Refused) Proxy(SshSettings? settings)
     {
-        if (jump.ContainsAnyExcept(System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:@[],")) || jump.StartsWith('-'))
+        if (Set(settings, "proxycommand") || !Set(settings, "proxyjump"))
         {
-            return null;
+            return (Set(settings, "proxycommand") ? settings!["proxycommand"] : null, null);
+        }
+
+        var (jump, file) = (settings!["proxyjump"]!, settings.File is { } path ? $"-F {path} " : "");
+        if (jump.ContainsAnyExcept(Plain) || jump.StartsWith('-') || settings.File?.ContainsAnyExcept(Plain) == true)
+        {
+            return (null, $"the jump host {ByteText.Escape(jump)} cannot be handed to a shell as it is");
         }
 
         var comma = jump.LastIndexOf(',');
-        return $"ssh -o BatchMode=yes {(comma < 0 ? "" : $"-J {jump[..comma]} ")}-W [%h]:%p -- {jump[(comma + 1)..]}";
+        return ($"ssh {file}-o BatchMode=yes {(comma < 0 ? "" : $"-J {jump[..comma]} ")}-W [%h]:%p -- {jump[(comma + 1)..]}", null);
     }
+
+    /// <summary>Characters that mean nothing to a shell.</summary>
+    private static readonly System.Buffers.SearchValues<char> Plain = System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:@[],/");
 
     private static bool Set(SshSettings? settings, string keyword) => settings?[keyword] is { Length: > 0 } value && value != "none";
 }
