@@ -32,7 +32,7 @@ internal static class PgCommands
             Options =
             [
                 new("--to", Takes.Text, "VERSION|IMAGE", "the major version to go to; for a container also the image"),
-                new("--mode", Takes.Choice, "MODE", "how files are brought over; the way back is kept by copy and clone") { Choices = ["copy", "clone", "link"], Default = "clone where the filesystem can, else copy" },
+                new("--mode", Takes.Choice, "MODE", "how files are brought over; copy and clone keep the way back for ever, link and swap (since 18) until the new server is started") { Choices = ["copy", "clone", "link", "swap"], Default = "clone where the filesystem can, else copy" },
                 new("--old-bin", Takes.File, "DIR", "programs of the old version, when they are not where they usually are"),
                 new("--new-bin", Takes.File, "DIR", "programs of the new version"),
                 new("--new-data", Takes.File, "DIR", "where the new cluster shall lie") { Default = "beside the old one" },
@@ -73,13 +73,21 @@ internal static class PgCommands
     {
         _ = Lotse.Linux.Libc.NewSession();
         using var here = new LocalHost();
-        if (UpgradeSteps.Run(here, arguments[0], arguments[1], arguments.Length > 2) is not { } fault)
+        try
         {
-            return ExitCode.Fine;
-        }
+            if (UpgradeSteps.Run(here, arguments[0], arguments[1], arguments.Length > 2) is not { } fault)
+            {
+                return ExitCode.Fine;
+            }
 
-        errors.Line(fault);
-        return ExitCode.NotKnown;
+            errors.Line(fault);
+            return ExitCode.NotKnown;
+        }
+        catch (NoWayBackException past)
+        {
+            errors.Line(past.Message);
+            return RunProgram.PastReturn;
+        }
     }
 
     private static int MakePlan(Invocation call) => Planning.Make(call, "pg", host =>
@@ -87,7 +95,7 @@ internal static class PgCommands
         string? Folder(string option) => call[option] is { } named ? host.IsThisMachine ? Path.GetFullPath(named).TrimEnd('/') : named.TrimEnd('/') : null;
         var old = host.IsThisMachine ? Path.GetFullPath(call.Arguments[0]) : call.Arguments[0];
         var to = call["--to"] ?? throw new UsageException("pg plan needs --to VERSION", "for example: lotse pg plan /var/lib/postgresql/15/main --to 18");
-        TransferMode? mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, _ => null };
+        TransferMode? mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, "swap" => TransferMode.Swap, _ => null };
         var isNumber = int.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out var number);
         if (!call.Arguments[0].Contains('/', StringComparison.Ordinal) && !host.Status(old + "/PG_VERSION").Ok)
         {

@@ -49,8 +49,8 @@ internal static class UpgradeDiagnosis
     {
         TransferMode.Copy => "the old cluster stays as it is, the data needs room twice",
         TransferMode.Clone => "the old cluster stays as it is, and blocks are shared until they change",
-        TransferMode.Link => "quick, and the old cluster is lost once the new server has started",
-        _ => "quickest, and the old cluster is lost at once",
+        TransferMode.Link => "quick, and the old cluster is lost once the new server has been started",
+        _ => "quickest with many tables, and the old cluster is lost once the new server has been started; lotse notes where every file was",
     };
 
     private static Unknown[] Unknowns(PlanFacts facts)

@@ -43,6 +43,9 @@ public sealed record UpgradeJob
     /// <summary>How files are brought over.</summary>
     public TransferMode Mode { get; init; }
 
+    /// <summary>Whether both clusters share their files afterwards.</summary>
+    public bool SharesFiles => Mode is TransferMode.Link or TransferMode.Swap;
+
     /// <summary>Arguments of initdb.</summary>
     public required string[] InitArguments { get; init; }
 
