@@ -58,7 +58,7 @@ internal static class UpgradeWorlds
     public const string Work = "CREATE TABLE written AS SELECT g FROM generate_series(1, 1000) g; VACUUM; CHECKPOINT; DROP TABLE written";
 
     /// <summary>Processes whose command names a folder, by what they are.</summary>
-    public static IEnumerable<(int Pid, string Name, string Line)> Of(string folder)
+    public static IEnumerable<(int Pid, string Name, string Line, int Parent)> Of(string folder)
     {
         foreach (var place in Directory.GetDirectories("/proc").Where(d => int.TryParse(Path.GetFileName(d), out _)))
         {
@@ -76,7 +76,7 @@ internal static class UpgradeWorlds
 
             if (pid != System.Environment.ProcessId && (line.Contains(folder, StringComparison.Ordinal) || cwd.StartsWith(folder, StringComparison.Ordinal)))
             {
-                yield return (pid, name, cwd.Length > 0 ? cwd : line);
+                yield return (pid, name, cwd.Length > 0 ? cwd : line, Parent(pid));
             }
         }
     }
@@ -85,11 +85,11 @@ internal static class UpgradeWorlds
     public static void Kill(string victim, string folder, int lotse)
     {
         var all = Of(folder).ToArray();
-        bool IsServer((int Pid, string Name, string Line) p) => p.Name is "postgres" or "postmaster";
+        bool IsServer((int Pid, string Name, string Line, int Parent) p) => p.Name is "postgres" or "postmaster";
         var doomed = victim switch
         {
             "lotse" => [lotse],
-            "server" => [.. all.Where(IsServer).Where(p => !all.Any(o => IsServer(o) && o.Pid == Parent(p.Pid))).Select(p => p.Pid)],
+            "server" => [.. all.Where(IsServer).Where(p => !all.Any(o => IsServer(o) && o.Pid == p.Parent)).Select(p => p.Pid)],
             "pg_upgrade" => all.Where(p => p.Name.StartsWith("pg_upgrade", StringComparison.Ordinal)).Select(p => p.Pid).DefaultIfEmpty(all.Where(p => p.Line.Contains(" pg step ", StringComparison.Ordinal)).Select(p => p.Pid).LastOrDefault()).ToArray(),
             _ => [lotse, .. all.Where(p => p.Name is not ("dockerd" or "containerd" or "conmon") && !p.Name.StartsWith("containerd-shim", StringComparison.Ordinal)).Select(p => p.Pid)],
         };
@@ -103,9 +103,11 @@ internal static class UpgradeWorlds
     public static void OneServerEach(string folder)
     {
         var servers = Of(folder).Where(p => p.Name is "postgres" or "postmaster").ToArray();
-        foreach (var group in servers.Where(p => !servers.Any(o => o.Pid == Parent(p.Pid))).GroupBy(p => p.Line))
+        foreach (var group in servers.Where(p => !servers.Any(o => o.Pid == p.Parent)).GroupBy(p => p.Line))
         {
-            Assert.True(group.Count() == 1, $"{group.Count()} servers in {group.Key}");
+            // One that ends just now is none.
+            var there = group.Where(p => p.Parent > 0 && Parent(p.Pid) == p.Parent).ToArray();
+            Assert.True(there.Length <= 1, $"servers in {group.Key}: {string.Join(", ", there)}");
         }
     }
 

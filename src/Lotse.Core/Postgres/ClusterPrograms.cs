@@ -189,6 +189,9 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         }
     }
 
+    /// <summary>Stops the server of a directory at once, whatever it does.</summary>
+    public void Kill(string directory) => Signal(directory, "immediate");
+
     /// <summary>By signals, for which no program of the images is needed: SIGINT is a fast stop, SIGQUIT an immediate one (postgres(1)).</summary>
     private void Signal(string directory, string mode)
     {
@@ -222,7 +225,7 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     public void StartPrivately(string directory, string programs, string? outsideConfig)
     {
         WriteOwnHba();
-        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "");
+        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
         Run("start the server privately", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
     }
 

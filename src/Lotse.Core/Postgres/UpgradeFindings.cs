@@ -12,7 +12,7 @@ internal static partial class UpgradeFindings
 
     /// <summary>Every finding, worst first.</summary>
     public static Finding[] Of(PlanFacts facts) =>
-        [.. State(facts).Concat(InContainers(facts)).Concat(Surroundings(facts)).Concat(Arguments(facts)).Concat(ExistingCluster(facts)).Concat(Objects(facts)).Concat(Configuration(facts)).Concat(Replication(facts)).Concat(Order(facts))
+        [.. State(facts).Concat(InContainers(facts)).Concat(Surroundings(facts)).Concat(Arguments(facts)).Concat(ExistingCluster(facts)).Concat(Objects(facts)).Concat(Configuration(facts)).Concat(Replication(facts)).Concat(Order(facts)).Concat(Rehearsal.Findings(facts))
             .OfType<Finding>().DistinctBy(f => (f.Id, f.Subject)).OrderByDescending(f => f.Severity)];
 
     /// <summary>The mode that is meant: what was asked for, else clone where files can share their blocks, else copy.</summary>

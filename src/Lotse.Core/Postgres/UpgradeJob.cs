@@ -46,6 +46,9 @@ public sealed record UpgradeJob
     /// <summary>Whether both clusters share their files afterwards.</summary>
     public bool SharesFiles => Mode is TransferMode.Link or TransferMode.Swap;
 
+    /// <summary>Whether it is done on a copy, to see how it goes: its servers must not be heard of outside.</summary>
+    public bool IsRehearsal { get; init; }
+
     /// <summary>Arguments of initdb.</summary>
     public required string[] InitArguments { get; init; }
 

@@ -59,7 +59,7 @@ internal static class UpgradePlan
         return ([.. steps], job);
 
         RunProgram Step(string[] program, string name, int seconds) =>
-            new([.. program, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds, name, null, name == Open ? $"{job.Old} and {job.New} share their files, and the new server changes them; what fails later is finished, not taken back" : null);
+            new([.. program, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds, name, facts.Rehearsal?.Of(name), name == Open ? $"{job.Old} and {job.New} share their files, and the new server changes them; what fails later is finished, not taken back" : null);
     }
 
     private static UpgradeJob JobOf(PlanFacts facts, bool? compare)

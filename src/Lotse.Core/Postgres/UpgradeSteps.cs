@@ -53,7 +53,7 @@ public static class UpgradeSteps
             }
 
             StepProcess.Claim(programs, job, back);
-            if (!back && job.Container is not null && name is "note" or "init" or "upgrade" or "check" or "configure" or "open")
+            if (!back && job.Container is not null && name is not ("fetch" or "stop" or "place" or "start" or "statistics"))
             {
                 Containers.Stage.Set(host, job);
             }
@@ -73,6 +73,11 @@ public static class UpgradeSteps
                 "configure" => back ? StopUnfinished : Configure,
                 "place" => back ? Displace : Place,
                 "open" => back ? StopNew : PointOfNoReturn.Pass,
+                "recover" when job.IsRehearsal => Recover,
+                "finish" when job.IsRehearsal => static (programs, job) => PointOfNoReturn.Finish(programs, job, job.Unfinished, rebuild: true),
+                "try" when job.IsRehearsal => static (programs, job) => Attempt(programs, job, static (_, _) => { }),
+                "analyze" when job.IsRehearsal => static (programs, job) => Attempt(programs, job, static (programs, job) =>
+                    programs.Run("vacuumdb", $"{job.NewPrograms}/vacuumdb", "--all", "--analyze-only", "--no-password", "-h", job.Sockets, "-p", "50432", "-U", job.Superuser)),
                 "start" => back ? StopNew : StartNew,
                 "statistics" => back ? Nothing : Statistics,
                 _ => throw new StepFailedException($"there is no step {ByteText.Escape(name)}"),
@@ -84,6 +89,18 @@ public static class UpgradeSteps
         {
             return e.Message;
         }
+    }
+
+    /// <summary>A copy of a running cluster comes to rest: recovery and an orderly stop, without any worker beside (postgres(1), single-user mode).</summary>
+    private static void Recover(ClusterPrograms programs, UpgradeJob job) =>
+        programs.Run("postgres --single", [], [$"{job.OldPrograms}/postgres", "--single", "-D", job.Old, .. Rehearsing.Quiet.Split(' ', StringSplitOptions.RemoveEmptyEntries), "template1"]);
+
+    /// <summary>The new server with its own configuration, for us alone.</summary>
+    private static void Attempt(ClusterPrograms programs, UpgradeJob job, Action<ClusterPrograms, UpgradeJob> use)
+    {
+        programs.StartPrivately(job.Unfinished, job.NewPrograms, null);
+        use(programs, job);
+        programs.Stop(job.Unfinished, job.NewPrograms);
     }
 
     private static void StopOld(ClusterPrograms programs, UpgradeJob job)
@@ -198,8 +215,8 @@ public static class UpgradeSteps
     private static void Upgrade(ClusterPrograms programs, UpgradeJob job)
     {
         programs.WriteOwnHba();
-        var oldOptions = $"-c hba_file='{job.Sockets}/hba.conf'" + (job.OutsideConfig is { } outside ? $" -c config_file='{outside}'" : "");
-        var newOptions = string.Join(' ', job.NewServerSettings.Select(s => $"-c {s[..s.IndexOf('=', StringComparison.Ordinal)]}='{s[(s.IndexOf('=', StringComparison.Ordinal) + 1)..]}'").Prepend("-c max_locks_per_transaction=1024"));
+        var oldOptions = $"-c hba_file='{job.Sockets}/hba.conf'" + (job.OutsideConfig is { } outside ? $" -c config_file='{outside}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
+        var newOptions = string.Join(' ', job.NewServerSettings.Select(s => $"-c {s[..s.IndexOf('=', StringComparison.Ordinal)]}='{s[(s.IndexOf('=', StringComparison.Ordinal) + 1)..]}'").Prepend("-c max_locks_per_transaction=1024")) + (job.IsRehearsal ? Rehearsing.Quiet : "");
         string[] mode = job.Mode switch { TransferMode.Clone => ["--clone"], TransferMode.Link => ["--link"], TransferMode.Swap => ["--swap"], _ => [] };
         if (job.Mode == TransferMode.Swap)
         {
