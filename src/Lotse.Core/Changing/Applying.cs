@@ -227,7 +227,7 @@ public static class Applying
         }
 
         static bool IsPhase(Change change) => change is RunProgram { Phase: not null };
-        tell(new(phase, plan.Changes.Take(number + 1).Count(IsPhase), plan.Changes.Count(IsPhase), seconds is not null, seconds ?? 0, run.Estimate, run.NoReturn));
+        tell(new(phase, plan.Changes.Take(number + 1).Count(IsPhase), plan.Changes.Count(IsPhase), seconds is not null, Math.Round(seconds ?? 0, 2), run.Estimate, run.NoReturn));
         return true;
     }
 }

@@ -63,7 +63,7 @@ internal static class Rehearsing
                 return None($"the copy could not be made: {copying}");
             }
 
-            steps.Add(new("copy", Linux.Clock.SinceBoot().Seconds - begun));
+            steps.Add(new("copy", Math.Round(Linux.Clock.SinceBoot().Seconds - begun, 2)));
             if (Prepare(host, facts, job) is { } preparing)
             {
                 return None(preparing);
@@ -89,7 +89,7 @@ internal static class Rehearsing
             tell($"rehearsal: {phase}");
             var begun = Linux.Clock.SinceBoot().Seconds;
             var ran = host.Run([.. job.Container is null ? [] : UpgradePlan.Apart, lotse, "pg", "step", step, job.File], Long);
-            steps.Add(new(phase, Linux.Clock.SinceBoot().Seconds - begun));
+            steps.Add(new(phase, Math.Round(Linux.Clock.SinceBoot().Seconds - begun, 2)));
             if (ran is not { Ok: true, Value.ExitCode: 0 })
             {
                 var failed = step == "analyze" ? null : phase;

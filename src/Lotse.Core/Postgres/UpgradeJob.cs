@@ -52,6 +52,9 @@ public sealed record UpgradeJob
     /// <summary>Arguments of initdb.</summary>
     public required string[] InitArguments { get; init; }
 
+    /// <summary>Whether a server worked in the old directory when the plan was made.</summary>
+    public bool IsServing { get; init; }
+
     /// <summary>Port of the old server when it is started for others.</summary>
     public int Port { get; init; } = 5432;
 

@@ -96,6 +96,7 @@ internal static class UpgradePlan
             Superuser = old.BootstrapSuperuser!,
             Mode = UpgradeFindings.ModeOf(facts),
             InitArguments = InitArguments.Of(old, facts.To),
+            IsServing = old.IsRunning,
             Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
             ConfigFile = old.ConfigFile,
             HbaFile = old.HbaFile,

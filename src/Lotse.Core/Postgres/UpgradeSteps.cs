@@ -110,9 +110,17 @@ public static class UpgradeSteps
             programs.Mark(WasRunning);
             programs.Stop(job.Old, job.OldPrograms);
         }
+        else if (HasDied(programs, job))
+        {
+            programs.Mark(WasRunning);
+        }
 
         Note(programs, job);
     }
+
+    /// <summary>Whether a server that worked when the plan was made has gone without being stopped: it shall come back when the upgrade is taken back.</summary>
+    internal static bool HasDied(ClusterPrograms programs, UpgradeJob job) =>
+        job.IsServing && PgControl.Parse(job.Old, programs.Host.ReadFile($"{job.Old}/global/pg_control") is { Ok: true } read ? read.Value : []) is { Ok: true, Value.IsShutDown: false };
 
     private static void StartContainerAgain(ClusterPrograms programs, UpgradeJob job)
     {

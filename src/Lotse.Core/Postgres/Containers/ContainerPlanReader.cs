@@ -118,6 +118,7 @@ internal static class ContainerPlanReader
         var asked = host.Ask($"pg/installed {ImageRoots.Plain(image.Id)} {(isNew ? "new" : "old")}", static () => PgJson.Default.Installation, () =>
         {
             using var here = new Hosts.LocalHost();
+            ImageRoots.Prune(here);
             var unpacked = ImageRoots.Unpack(here, engine, image.Id);
             if (!unpacked.Ok || ImageRoots.Programs(here, unpacked.Value, image) is not { } programs)
             {

@@ -47,6 +47,10 @@ internal static class ContainerSteps
             programs.Mark(UpgradeSteps.WasRunning);
             Engine(programs, container, Long, "stop", "-t", "3600", container.Name);
         }
+        else if (UpgradeSteps.HasDied(programs, job))
+        {
+            programs.Mark(UpgradeSteps.WasRunning);
+        }
     }
 
     /// <summary>Starts the old container where it ran.</summary>
