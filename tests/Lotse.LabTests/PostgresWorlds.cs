@@ -289,22 +289,28 @@ internal sealed class SmallDisk : IDisposable
     }
 }
 
-/// <summary>A container, its data in a folder of this machine.</summary>
+/// <summary>A container, its data in a folder of this machine. One engine with its images serves all worlds after each other.</summary>
 internal sealed class ContainerWorld : IUpgradeWorld
 {
+    private static readonly Dictionary<string, ContainerLab> Engines = [];
     private readonly ContainerLab lab;
-    private readonly string engine;
     private readonly SmallDisk disk;
 
     public ContainerWorld(string engine, bool clones)
     {
-        this.engine = engine;
         disk = new(clones ? "xfs" : "ext4");
-        lab = new(engine);
-        lab.Image(18);
-        Lab.Run(TimeSpan.FromMinutes(1), "install", "-d", "-o", "999", "-g", "999", $"{disk.Folder}/db");
+        if (!Engines.TryGetValue(engine, out var there))
+        {
+            Engines[engine] = there = new(engine);
+            there.Image(13);
+            there.Image(18);
+            AppDomain.CurrentDomain.ProcessExit += (_, _) => there.Dispose();
+        }
+
+        lab = there;
+        Lab.Run(TimeSpan.FromMinutes(1), "install", "-d", "-o", "999", "-g", "999", $"{disk.Folder}/db", $"{disk.Folder}/db/data");
         Lab.Run(TimeSpan.FromMinutes(1), "chmod", "755", disk.Folder);
-        lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=boss", "-e", "POSTGRES_PASSWORD=pw", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8", "-v", $"{disk.Folder}/db/data:/var/lib/postgresql/data", lab.Image(13));
+        lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=boss", "-e", "POSTGRES_PASSWORD=pw", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8", "-v", $"{disk.Folder}/db/data:/var/lib/postgresql/data", "localhost/postgres:13");
         lab.Await("db");
         lab.Ask("db", "boss", "shop", "CREATE ROLE web LOGIN PASSWORD 'webpw' SUPERUSER");
         foreach (var statement in UpgradeWorlds.Fill.Split(";\n").SelectMany(s => s.Contains("DO $$", StringComparison.Ordinal) ? [s] : s.Split("; ")))
@@ -377,7 +383,11 @@ internal sealed class ContainerWorld : IUpgradeWorld
 
     public void Dispose()
     {
-        lab.Dispose();
+        foreach (var name in lab.Engine("ps", "-aq").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            lab.Engine("rm", "-f", "-v", name.Trim());
+        }
+
         disk.Dispose();
     }
 }
