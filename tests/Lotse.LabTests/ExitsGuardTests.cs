@@ -6,6 +6,7 @@ namespace Lotse.LabTests;
 /// The watcher's program itself, with a tunnel, a clock and routes that are functions of the shell: an hour in a few seconds.
 /// ExitsTunnelTests has the real ones.
 /// </summary>
+[Trait("lane", "waiting")]
 public sealed class ExitsGuardTests
 {
     /// <summary>Each turn has a number; a packet is lost by a hash of it. What the guard does to the routes is printed with the turn.</summary>

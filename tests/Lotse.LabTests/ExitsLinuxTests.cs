@@ -116,6 +116,52 @@ public sealed class ExitsLinuxTests : IDisposable
         python3 -c "$ask" >&3
         """;
 
+    /// <summary>systemd-networkd itself makes of the planned files what was planned, and a host on the wire is told so.</summary>
+    [Fact]
+    [Trait("lane", "waiting")]
+    public void Networkd_makes_of_the_files_what_was_planned()
+    {
+        const string networkd = "/lib/systemd/systemd-networkd";
+        Assert.SkipUnless(File.Exists(networkd), "needs systemd (eng/install-packages)");
+        var root = Path.Combine(folder, "planned");
+        CopyTree(Path.Combine(Lab.Checkout(), "tests", "data", "exits", "linux-npt6"), root);
+
+        // The tunnel is a wire here: a kernel without WireGuard could not make it.
+        File.Delete(root + "/etc/systemd/network/50-wg0.netdev");
+        var ran = Lab.Run(TimeSpan.FromSeconds(120), "unshare", "-n", "-m", "--propagation", "private", "sh", "-c", Networkd, "sh", root + "/etc/systemd/network", networkd);
+        Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
+        Assert.Equal("ddfe:1aa1:21ff:1::1/64\nddfe:1aa1:21ff:2::1/64\ndefault dev wg0\nunreachable 2000:30:40:50::/64\nhost: default\nhost: ddfe:1aa1:21ff:1\n", ran.Text);
+    }
+
+    /// <summary>Without udev networkd takes devices as they come, which it does where /sys cannot be written.</summary>
+    private const string Networkd = """
+        set -e
+        mount -t tmpfs tmpfs /run/systemd; mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp; chown -R systemd-network:systemd-network /run/systemd/netif
+        mkdir -p /etc/systemd/network; mount --bind "$1" /etc/systemd/network
+        mount -t sysfs -o ro sysfs /sys
+        unshare -n sleep 110 & host=$!
+        trap 'kill $host' EXIT
+        sleep 0.3
+        ip link set lo up
+        ip link add br-lan type veth peer name e0 netns $host
+        ip link add br-guest type veth peer name p1; ip link add wg0 type veth peer name p2; ip link add eth0 type veth peer name p3
+        for i in p1 p2 p3; do ip link set $i up; done
+        nsenter -t $host -n ip link set e0 up
+        sysctl -qw net.ipv6.conf.all.forwarding=1
+        "$2" >/run/systemd/log 2>&1 & daemon=$!
+        trap 'kill $host $daemon' EXIT
+        look() {
+            ip -6 addr show scope global | sed -n 's/^ *inet6 \(dd[^ ]*\).*/\1/p' | sort
+            ip -6 route show | sed -n 's/^\(default dev wg0\|unreachable 2000:30:40:50::\/64\) .*/\1/p' | sort
+            nsenter -t $host -n ip -6 route show default | sed -n 's/^default .*/host: default/p'
+            nsenter -t $host -n ip -6 addr show dev e0 scope global | sed -n 's/^ *inet6 \(ddfe:1aa1:21ff:1\):.*/host: \1/p'
+        }
+        tries=0
+        until [ "$(look | wc -l)" = 6 ] || [ $tries = 100 ]; do sleep 0.5; tries=$((tries + 1)); done
+        look
+        [ $tries -lt 100 ] || cat /run/systemd/log >&2
+        """;
+
     private string Copy(bool single)
     {
         var root = Path.Combine(folder, "router");

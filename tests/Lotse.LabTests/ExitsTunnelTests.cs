@@ -78,6 +78,7 @@ public sealed class ExitsTunnelTests
 
     /// <summary>Tears at random moments; LOTSE_TEARS says how many, to see how the times spread.</summary>
     [Fact]
+    [Trait("lane", "waiting")]
     public void A_naive_client_falls_back_when_the_far_end_dies_and_comes_back()
     {
         using var lab = new ExitsLab();

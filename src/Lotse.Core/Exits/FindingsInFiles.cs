@@ -54,7 +54,7 @@ internal static class FindingsInFiles
     private static IEnumerable<Finding> Typos(RouterModel model)
     {
         var named = model.FirewallPackage!.OfType("zone").Select(z => z.Text("name")).ToHashSet();
-        foreach (var forwarding in model.FirewallPackage.OfType("forwarding"))
+        foreach (var forwarding in model.FirewallPackage.OfType("forwarding").Where(f => FirewallOptions.Bool(f.Text("enabled")) is not false))
         {
             foreach (var option in Ends.Where(o => forwarding.Text(o) is { } name && name != "*" && !named.Contains(name)))
             {

@@ -27,12 +27,12 @@ internal static class FindingsOfTranslations
 
             var range = text is null ? null : FirewallOptions.Network(text);
             var family = FirewallOptions.Family(section.Text("family"));
-            if (snat && range is { V6: true, Length: < 0 } && section["src_ip"] is null && family is null or 0 or 6)
+            if (snat && range is { V6: true, Length: < 0 } && TakesOwn(model, section) && family is null or 0 or 6)
             {
                 yield return ExitsFindings.Make("exits/range-without-source", Severity.Error, Certainty.Proven, name,
-                    $"the range {range.ToString()} is given to every source, the router's own too", "without src_ip the router's own connections leave with addresses of the range, and strangers whose packets pass through are looped back: \"Time exceeded\"", "nf_nat_core.c: what matches is rewritten",
-                    [new Seen("src_ip is not set", model.FirewallPackage.Where(section))],
-                    new Remedy("add option src_ip with the inner prefix"));
+                    $"the range {range.ToString()} is given to every source, the router's own too", "the router's own connections leave with addresses of the range, and strangers whose packets pass through are looped back: \"Time exceeded\"", "nf_nat_core.c: what matches is rewritten",
+                    [new Seen(section.Text("src_ip") is { } source ? $"src_ip {new Value(source, ValueKind.Plain)}" : (Text)"src_ip is not set", At("src_ip"))],
+                    new Remedy("let src_ip be the inner prefix"));
             }
 
             var addresses = AddressOptions.Any(o => section[o] is not null);
@@ -45,6 +45,10 @@ internal static class FindingsOfTranslations
             }
         }
     }
+
+    /// <summary>Whether a section's sources hold the router's own addresses outside: it names none, or too many.</summary>
+    private static bool TakesOwn(RouterModel model, UciSection section) =>
+        section.Text("src_ip") is not { } text || (FirewallOptions.Network(text) is { } set && model.Exits.SelectMany(e => e.V6).Any(a => set.Contains(a.Prefix.Address)));
 
     /// <summary>The zone that a nat section without family is about, where it does nothing for IPv4 that is not done already.</summary>
     private static FirewallZone? MeansIpv6(RouterModel model, UciSection section)
