@@ -8,6 +8,7 @@ namespace Lotse.LabTests;
 /// tunnel's stand-in to a far end. What the router's services would do is done by hand; its files, routes and connections
 /// are looked at by independent programs.
 /// </summary>
+[Trait("lane", "waiting")]
 public sealed class ExitsRemoteTests : IDisposable
 {
     private const string Server = "2001:db8:ffff::10";

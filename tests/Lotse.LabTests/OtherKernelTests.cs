@@ -61,9 +61,10 @@ public class OtherKernelTests
             Assert.Equal(count, rows.Count(r => r[2] == name && r[0] == kib));
         }
 
-        // The limit pushed out what it could, the program's own few pages too.
+        // The limit pushed out the program's own few pages too. They counted when it said "ready" and come back as it runs,
+        // so as many of its load may still be in memory.
         var squeezed = long.Parse(rows.Single(r => r[2] == "squeezed")[0]);
-        Assert.InRange(squeezed, 24576, 24576 + 1024);
+        Assert.InRange(squeezed, 24576 - 256, 24576 + 1024);
         Assert.Equal(said["proc"], said["bpf"]);
         Assert.Equal(hasCounters ? "" : "another layout", said["errors"].Contains("another layout", StringComparison.Ordinal) ? "another layout" : said["errors"]);
 
@@ -81,7 +82,7 @@ public class OtherKernelTests
         Assert.Equal(Kib("used"), Kib("private") + Kib("shared_memory") + Kib("swap_cache") + Kib("reserved"));
 
         // The squeezed program's own pages come and go, and VmSwap of 6.1 lags up to 64 pages behind the page tables.
-        Assert.InRange(Kib("private") - (16384 + 1280 + 1792 + 8192), 24576, 24576 + 1024);
+        Assert.InRange(Kib("private") - (16384 + 1280 + 1792 + 8192), 24576 - 256, 24576 + 1024);
         Assert.InRange(Kib("reserved"), 0, 2 * 2 * 64 * 4);
         Assert.Contains(full.GetProperty("shared").EnumerateArray(), s => s.GetProperty("path_or_id").GetString() == "/tm/file" && s.GetProperty("swap_kib").GetInt64() == 8192);
         Assert.Contains("/a: 19.0 MiB in swap", said["why"], StringComparison.Ordinal);

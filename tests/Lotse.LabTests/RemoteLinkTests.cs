@@ -4,6 +4,7 @@ using Xunit;
 namespace Lotse.LabTests;
 
 /// <summary>The connection to the other machine is lost: the link cut in a network of its own, or the client ended.</summary>
+[Trait("lane", "waiting")]
 public sealed class RemoteLinkTests
 {
     private const string Before = "two\n", After = "2\n";

@@ -23,24 +23,36 @@ public sealed record StsPolicy(string Mode, string[] Mx, string? Problem, bool P
             return null;
         }
 
-        if (dns[name, DnsType.A].Of(DnsType.A).Concat(dns[name, DnsType.AAAA].Of(DnsType.AAAA)).FirstOrDefault()?.Address is not { } address)
+        var addresses = dns[name, DnsType.A].Of(DnsType.A).Concat(dns[name, DnsType.AAAA].Of(DnsType.AAAA)).Select(r => r.Address!).ToArray();
+        if (addresses.Length == 0)
         {
             return null;
         }
 
-        var shown = address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
+        // The addresses are those of the servers that were asked, not what this machine's resolver says.
+        var shown = string.Join(',', addresses.Select(a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{a}]" : a.ToString()));
         var ran = host.Run(
-            ["curl", "--silent", "--show-error", "--fail", "--proto", "=https", "--max-redirs", "0", "--max-filesize", "65536", "--max-time", "4", "--noproxy", "*", "--resolve", $"{name}:443:{shown}", $"https://{name}/.well-known/mta-sts.txt"],
+            ["curl", "--silent", "--show-error", "--fail", "--proto", "=https", "--max-filesize", "65536", "--max-time", "4", "--noproxy", "*", "--write-out", Status + "%{http_code}", "--resolve", $"{name}:443:{shown}", $"https://{name}/.well-known/mta-sts.txt"],
             TimeSpan.FromSeconds(6));
         if (!ran.Ok)
         {
             return new("", [], ran.Error!.Message, false);
         }
 
-        // curl(1): 22 an error of HTTP, 35 TLS, 51 and 60 the certificate; the rest may be this machine's network.
-        return ran.Value.ExitCode == 0 ? Parse(ByteText.Decode(ran.Value.Output))
-            : new("", [], ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[^1], ran.Value.ExitCode is 22 or 35 or 51 or 60);
+        var (code, said) = (ran.Value.ExitCode, ByteText.Decode(ran.Value.Output));
+        var end = said.LastIndexOf(Status, StringComparison.Ordinal);
+        var status = end < 0 ? "" : said[(end + Status.Length)..];
+        if (code == 0 && status != "200")
+        {
+            return new("", [], $"the answer is {status}, and only 200 counts: redirects are not followed", true);
+        }
+
+        // curl(1): 22 an error of HTTP, 35 TLS, 51 and 60 the certificate, 63 the size; the rest may be this machine's network.
+        return code == 0 ? Parse(said[..end]) : new("", [], ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[0], code is 22 or 35 or 51 or 60 or 63);
     }
+
+    /// <summary>What stands between the policy and the status of the answer, so that one run of curl says both.</summary>
+    private const string Status = "\nstatus ";
 
     /// <summary>Reads a policy.</summary>
     public static StsPolicy Parse(string text)

@@ -5,6 +5,7 @@ using Xunit;
 namespace Lotse.LabTests.Mail;
 
 /// <summary>Name servers that lie, babble and loop: no crash, no raw octet on the terminal, an end in time.</summary>
+[Trait("lane", "waiting")]
 public class MailHostileTests
 {
     public static TheoryData<string> Kinds() => ["noise", "pointer loop", "wrong id", "wrong question", "huge over tcp", "many records", "cname loop", "include chain", "control characters", "never ending tcp", "half a message"];
