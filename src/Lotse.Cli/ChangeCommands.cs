@@ -109,13 +109,31 @@ internal static class ChangeCommands
             return Print(call, Applying.DryRun(plan), plan);
         }
 
+        if (!Agreed(call, plan))
+        {
+            return Print(call, new(null, Outcome.Refused, "nothing was changed", []), plan);
+        }
+
         var stop = false;
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, c => c.Cancel = true);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => c.Cancel = stop = true);
         using var end = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => c.Cancel = stop = true);
         using var here = new LocalHost();
         var prove = Area.All.FirstOrDefault(a => a.Name == plan.Area)?.Prove;
-        return Print(call, Applying.Apply(plan, new(DetachedProgram.Who(here), prove, within, StartGuard, () => stop)), plan);
+        return Print(call, Applying.Apply(plan, new(DetachedProgram.Who(here), prove, within, StartGuard, () => stop, phase => Phases.Tell(call, phase))), plan);
+    }
+
+    /// <summary>A plan with a point of no return is agreed to at a terminal; elsewhere who made it has agreed by its mode.</summary>
+    private static bool Agreed(Invocation call, Plan plan)
+    {
+        if (plan.Changes.OfType<RunProgram>().FirstOrDefault(r => r.NoReturn is not null) is not { } last || !Lotse.Linux.Descriptor.IsTerminal(0) || !call.Errors.IsTerminal)
+        {
+            return true;
+        }
+
+        call.Errors.Write($"lotse: from \"{last.Phase}\" on there is no way back: {ByteText.Escape(last.NoReturn!)}\nGo on? yes or no: ");
+        call.Errors.Flush();
+        return Lotse.Linux.Descriptor.ReadLine(0)?.Trim() is "yes" or "y";
     }
 
     /// <summary>What a plan does, before it is applied.</summary>
@@ -214,7 +232,7 @@ internal static class ChangeCommands
         if (call.Has("--json"))
         {
             var reasons = receipt.Details.Select(d => new Reason(d, receipt.Exit == 0 ? Verdict.Yes : Verdict.No)).ToArray();
-            Envelope.Write(call, new(receipt.Verdict, reasons, [], []) { Answer = new(new ReceiptAnswer(receipt.Id, receipt.Outcome), () => ChangeJson.Default.ReceiptAnswer), Plan = plan?.Part, Proof = receipt.Proof }, receipt.Exit);
+            Envelope.Write(call, new(receipt.Verdict, reasons, [], []) { Answer = new(new ReceiptAnswer(receipt.Id, receipt.Outcome), () => ChangeJson.Default.ReceiptAnswer), Plan = plan?.Part, Proof = receipt.Proof }, receipt.Exit, indented: plan is null || !Phases.Has(plan));
             return receipt.Exit;
         }
 
@@ -270,4 +288,5 @@ internal sealed record ReceiptAnswer(string? Id, Outcome Outcome);
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(LogAnswer))]
 [JsonSerializable(typeof(ReceiptAnswer))]
+[JsonSerializable(typeof(PhaseProgress))]
 internal sealed partial class ChangeJson : JsonSerializerContext;

@@ -98,6 +98,11 @@ internal static class Planning
                     break;
                 case RunProgram run:
                     output.Line($"   taken back by: {ByteText.Escape(string.Join(' ', run.Inverse))}");
+                    if (run.NoReturn is { } why)
+                    {
+                        output.Line($"   from here on there is no way back: {ByteText.Escape(why)}");
+                    }
+
                     break;
             }
 

@@ -178,11 +178,20 @@ public sealed record SetKernelValue([property: JsonConverter(typeof(ForeignText)
 /// <param name="Arguments">The program and its arguments.</param>
 /// <param name="Inverse">What takes it back, and does no harm when there is nothing to take back.</param>
 /// <param name="Seconds">How long it may take.</param>
+/// <param name="Phase">One word for what it is, where a plan is told phase by phase while it is applied; null: it is not.</param>
+/// <param name="Estimate">How long it took in a rehearsal, seconds; null: there was none.</param>
+/// <param name="NoReturn">Why nothing is taken back any more once it has begun: whoever applies the plan is told and, at a terminal, asked before anything is changed. Null: it can be taken back.</param>
 public sealed record RunProgram(
     [property: JsonConverter(typeof(ForeignTexts))] string[] Arguments,
     [property: JsonConverter(typeof(ForeignTexts))] string[] Inverse,
-    int Seconds) : Change
+    int Seconds,
+    string? Phase = null,
+    double? Estimate = null,
+    [property: JsonConverter(typeof(ForeignText))] string? NoReturn = null) : Change
 {
+    /// <summary>The exit code of an inverse that cannot take anything back any more, and has finished what was begun instead.</summary>
+    public const int PastReturn = 7;
+
     /// <inheritdoc/>
     private protected override Text Describe() => $"run {string.Join(' ', Arguments)}";
 }

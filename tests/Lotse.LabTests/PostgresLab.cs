@@ -8,11 +8,15 @@ internal sealed class PostgresLab : IDisposable
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
-    public PostgresLab()
+    private readonly bool keep;
+
+    /// <summary>In a folder of its own, or in one that is there.</summary>
+    public PostgresLab(string? folder = null, bool keep = false)
     {
         Lab.NeedsRoot();
         Lab.Needs("setpriv", "patchelf");
-        Folder = Directory.CreateTempSubdirectory("lotse-pg-").FullName;
+        this.keep = keep;
+        Folder = folder ?? Directory.CreateTempSubdirectory("lotse-pg-").FullName;
         Must(Minute, "chown", "postgres", Folder);
         Environment = new() { ["LOTSE_STATE"] = Path.Combine(Folder, "state"), ["LC_ALL"] = "C" };
         Directory.CreateDirectory(Environment["LOTSE_STATE"]!);
@@ -86,6 +90,11 @@ internal sealed class PostgresLab : IDisposable
 
     public void Dispose()
     {
+        if (keep)
+        {
+            return;
+        }
+
         foreach (var directory in Directory.GetDirectories(Folder, "*", SearchOption.TopDirectoryOnly).SelectMany(d => Directory.GetDirectories(d).Append(d)))
         {
             Stop(directory);

@@ -32,10 +32,12 @@ internal static class PgCommands
             Options =
             [
                 new("--to", Takes.Text, "VERSION|IMAGE", "the major version to go to; for a container also the image"),
-                new("--mode", Takes.Choice, "MODE", "how files are brought over; the way back is kept by copy and clone") { Choices = ["copy", "clone", "link"], Default = "clone where the filesystem can, else copy" },
+                new("--mode", Takes.Choice, "MODE", "how files are brought over; copy and clone keep the way back for ever, link and swap (since 18) until the new server is started") { Choices = ["copy", "clone", "link", "swap"], Default = "clone where the filesystem can, else copy" },
                 new("--old-bin", Takes.File, "DIR", "programs of the old version, when they are not where they usually are"),
                 new("--new-bin", Takes.File, "DIR", "programs of the new version"),
                 new("--new-data", Takes.File, "DIR", "where the new cluster shall lie") { Default = "beside the old one" },
+                new("--rehearse", Takes.Nothing, "", "try the upgrade on a copy first, while the cluster goes on: what it would run into, and how long each phase takes; where blocks cannot be shared (btrfs, xfs), on the catalogs alone"),
+                new("--rehearse-copy", Takes.Nothing, "", "rehearse on a plain copy where blocks cannot be shared; needs the room"),
                 new("--compare", Takes.Choice, "WHAT", "what is compared before and afterwards: every row, or tables and their sizes") { Choices = ["contents", "tables"], Default = "contents below 1 GiB" },
                 new("--socket-dir", Takes.File, "DIR", "where the sockets of the upgrade go") { Default = "a folder of its own" },
                 ConfigFolder,
@@ -45,6 +47,7 @@ internal static class PgCommands
             [
                 new("what would break", "pg plan /var/lib/postgresql/15/main --to 18"),
                 new("a container of podman or docker", "pg plan db --to postgres:18 --output upgrade.plan"),
+                new("and how long it would take", "pg plan /var/lib/postgresql/15/main --to 18 --rehearse"),
                 new("write it for lotse apply", "pg plan /srv/pg/13 --to 15 --new-bin /opt/pg15/bin --output upgrade.plan"),
             ],
         },
@@ -73,13 +76,21 @@ internal static class PgCommands
     {
         _ = Lotse.Linux.Libc.NewSession();
         using var here = new LocalHost();
-        if (UpgradeSteps.Run(here, arguments[0], arguments[1], arguments.Length > 2) is not { } fault)
+        try
         {
-            return ExitCode.Fine;
-        }
+            if (UpgradeSteps.Run(here, arguments[0], arguments[1], arguments.Length > 2) is not { } fault)
+            {
+                return ExitCode.Fine;
+            }
 
-        errors.Line(fault);
-        return ExitCode.NotKnown;
+            errors.Line(fault);
+            return ExitCode.NotKnown;
+        }
+        catch (NoWayBackException past)
+        {
+            errors.Line(past.Message);
+            return RunProgram.PastReturn;
+        }
     }
 
     private static int MakePlan(Invocation call) => Planning.Make(call, "pg", host =>
@@ -87,7 +98,7 @@ internal static class PgCommands
         string? Folder(string option) => call[option] is { } named ? host.IsThisMachine ? Path.GetFullPath(named).TrimEnd('/') : named.TrimEnd('/') : null;
         var old = host.IsThisMachine ? Path.GetFullPath(call.Arguments[0]) : call.Arguments[0];
         var to = call["--to"] ?? throw new UsageException("pg plan needs --to VERSION", "for example: lotse pg plan /var/lib/postgresql/15/main --to 18");
-        TransferMode? mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, _ => null };
+        TransferMode? mode = call["--mode"] switch { "copy" => TransferMode.Copy, "clone" => TransferMode.Clone, "link" => TransferMode.Link, "swap" => TransferMode.Swap, _ => null };
         var isNumber = int.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out var number);
         if (!call.Arguments[0].Contains('/', StringComparison.Ordinal) && !host.Status(old + "/PG_VERSION").Ok)
         {
@@ -113,15 +124,40 @@ internal static class PgCommands
             throw new NotKnownException(facts.Error!.Message);
         }
 
+        var lotse = Environment.ProcessPath ?? "lotse";
+        bool? compare = call["--compare"] switch { "contents" => true, "tables" => false, _ => null };
+        var known = facts.Value;
+        var report = UpgradeDiagnosis.Report(known);
+        if (call.Has("--rehearse") || call.Has("--rehearse-copy"))
+        {
+            known = known with { Rehearsal = StandsInTheWay(known, report) ? new(RehearsalKind.Schema, []) { NotDone = "what is known already stands in the way" } : Rehearse(call, host, known, UpgradePlan.Make(known, lotse, compare).Job, lotse) };
+            report = UpgradeDiagnosis.Report(known);
+        }
+
         // Where something stands in the way there is no plan; nor is there one for a machine that is only looked at.
-        var report = UpgradeDiagnosis.Report(facts.Value);
-        if (!host.IsThisMachine || report.Unknowns.Length > 0 || facts.Value.Existing is not null || facts.Value.To <= facts.Value.Old.Version || report.Findings.Any(f => f.Severity == Severity.Error))
+        if (!host.IsThisMachine || report.Unknowns.Length > 0 || StandsInTheWay(known, report))
         {
             return new Decision(report, "", [], [], []) { Impossible = report.Findings.Any(f => f.Severity == Severity.Error) };
         }
 
-        var (changes, job) = UpgradePlan.Make(facts.Value, Environment.ProcessPath ?? "lotse", call["--compare"] switch { "contents" => true, "tables" => false, _ => null });
+        var (changes, job) = UpgradePlan.Make(known, lotse, compare);
         return new(report, $"upgrade PostgreSQL {job.From} in {job.Old} to {job.To} in {job.New}", changes, [], [job.File]);
+    }
+
+    private static bool StandsInTheWay(PlanFacts facts, Report report) => facts.Existing is not null || facts.To <= facts.Old.Version || report.Findings.Any(f => f.Severity == Severity.Error);
+
+    private static Rehearsal Rehearse(Invocation call, Host host, PlanFacts facts, UpgradeJob job, string lotse)
+    {
+        var asked = host.Ask($"pg/rehearsal {job.Old} {job.To}", static () => PgJson.Default.Rehearsal, () =>
+        {
+            using var here = new LocalHost();
+            return new(Rehearsing.Run(here, facts, job, lotse, call.Has("--rehearse-copy"), line =>
+            {
+                call.Errors.Line($"lotse: {line}");
+                call.Errors.Flush();
+            }), null);
+        });
+        return asked.Ok ? asked.Value : new(RehearsalKind.Schema, []) { NotDone = asked.Error!.Message };
     }
 
     private static int Hash(Invocation call) => Hosting.With(call, host => General.Print(call, ClusterDiagnosis.Hashes(Read(call, host, call.Arguments[0], deep: false))));

@@ -10,7 +10,18 @@ namespace Lotse.Changing;
 /// <param name="ConfirmWithin">After this time it is undone unless somebody confirms; null: it stays.</param>
 /// <param name="StartGuard">Starts the process that undoes it; handed the entry's id.</param>
 /// <param name="Stop">Whether somebody asked the program to end.</param>
-public sealed record ApplyOptions(string By, Func<Host, Plan, Report>? Prove, TimeSpan? ConfirmWithin, Func<string, HostError?> StartGuard, Func<bool> Stop);
+/// <param name="Tell">Told of each phase when it begins and when it has ended; null: nobody wants to know.</param>
+public sealed record ApplyOptions(string By, Func<Host, Plan, Report>? Prove, TimeSpan? ConfirmWithin, Func<string, HostError?> StartGuard, Func<bool> Stop, Action<PhaseProgress>? Tell = null);
+
+/// <summary>How far a plan with phases has come.</summary>
+/// <param name="Phase">The phase: see <see cref="RunProgram.Phase"/>.</param>
+/// <param name="Number">Its place, from 1.</param>
+/// <param name="Of">How many there are.</param>
+/// <param name="IsDone">Whether it has ended; else it begins.</param>
+/// <param name="Seconds">How long it took; 0 when it begins.</param>
+/// <param name="Estimate">How long it took in the rehearsal, seconds; null: there was none.</param>
+/// <param name="NoReturn">Why there is no way back from here on; null: there is one.</param>
+public sealed record PhaseProgress(string Phase, int Number, int Of, bool IsDone, double Seconds, double? Estimate, string? NoReturn);
 
 /// <summary>
 /// The one place that changes anything. Order: lock, preconditions, a look at every step, the journal on disk, the steps,
@@ -154,7 +165,14 @@ public static class Applying
                 }
 
                 entry.Log($"doing {step.Number}");
+                var phase = Tell(plan, step.Number, options.Tell, null);
+                var begun = Clock.SinceBoot().Seconds;
                 step.Do(entry);
+                if (phase)
+                {
+                    _ = Tell(plan, step.Number, options.Tell, Clock.SinceBoot().Seconds - begun);
+                }
+
                 var (seconds, nanoseconds) = step is FileStep file ? file.FolderTime(entry) : default;
                 entry.Log($"done {step.Number} {seconds} {nanoseconds}");
             }
@@ -199,5 +217,17 @@ public static class Applying
 
         Journal.Prune(Clock.Now);
         return new(entry.Id, Outcome.Done, applied, [], proof);
+    }
+
+    private static bool Tell(Plan plan, int number, Action<PhaseProgress>? tell, double? seconds)
+    {
+        if (tell is null || plan.Changes[number] is not RunProgram { Phase: { } phase } run)
+        {
+            return false;
+        }
+
+        static bool IsPhase(Change change) => change is RunProgram { Phase: not null };
+        tell(new(phase, plan.Changes.Take(number + 1).Count(IsPhase), plan.Changes.Count(IsPhase), seconds is not null, Math.Round(seconds ?? 0, 2), run.Estimate, run.NoReturn));
+        return true;
     }
 }

@@ -54,6 +54,10 @@ internal sealed class KernelStep(int number, SetKernelValue change, Files files)
     }
 }
 
+/// <summary>A step back was not possible any more; what was begun has been finished instead.</summary>
+/// <param name="message">The words of the step.</param>
+internal sealed class PastReturnException(string message) : Exception(message);
+
 /// <summary>A program with its inverse.</summary>
 internal sealed class ProgramStep(int number, RunProgram change, Host host) : Step(number)
 {
@@ -61,13 +65,23 @@ internal sealed class ProgramStep(int number, RunProgram change, Host host) : St
 
     public override void Do(JournalEntry entry) => Run(host, change.Arguments, change.Seconds);
 
-    public override void PutBack(JournalEntry entry, bool force) => Run(host, change.Inverse, change.Seconds);
+    public override void PutBack(JournalEntry entry, bool force)
+    {
+        var ran = host.Run(change.Inverse, TimeSpan.FromSeconds(change.Seconds));
+        if (ran is { Ok: true, Value.ExitCode: RunProgram.PastReturn })
+        {
+            throw new PastReturnException(ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[^1]);
+        }
+
+        MustEndWell(change.Inverse, ran);
+    }
 
     /// <summary>Runs a program that must end with 0.</summary>
     /// <exception cref="ChangeFailedException">It did not, with the last line that it printed.</exception>
-    public static void Run(Host host, string[] arguments, int seconds)
+    public static void Run(Host host, string[] arguments, int seconds) => MustEndWell(arguments, host.Run(arguments, TimeSpan.FromSeconds(seconds)));
+
+    private static void MustEndWell(string[] arguments, Reading<Ran> ran)
     {
-        var ran = host.Run(arguments, TimeSpan.FromSeconds(seconds));
         if (!ran.Ok)
         {
             throw new ChangeFailedException($"run {ByteText.Escape(string.Join(' ', arguments))}", ran.Error!.Message);

@@ -33,6 +33,14 @@ internal static class PuttingBack
             {
                 failed.Add(e.Message);
             }
+            catch (PastReturnException e) when (failed.Count == 0)
+            {
+                return Finished(journal, entry, e.Message, because);
+            }
+            catch (PastReturnException e)
+            {
+                failed.Add(e.Message);
+            }
         }
 
         foreach (var step in own)
@@ -67,6 +75,24 @@ internal static class PuttingBack
         return because is null
             ? new(entry.Id, Outcome.Done, $"undone: {entry.Head.Plan.Goal}", [])
             : new(entry.Id, Outcome.PutBack, "failed, and everything was put back", [because]);
+    }
+
+    /// <summary>The last step that was begun has no way back, and has gone on: the change stands.</summary>
+    private static Receipt Finished(Journal journal, JournalEntry entry, string message, string? because)
+    {
+        entry.TryLog("finished");
+        try
+        {
+            journal.Settle();
+        }
+        catch (ChangeFailedException)
+        {
+            // The next start finds it finished, and takes the mark away.
+        }
+
+        return because is null
+            ? new(entry.Id, Outcome.Refused, "nothing was undone", [ByteText.Escape(message)])
+            : new(entry.Id, Outcome.NotPutBack, $"the change {entry.Id} had passed its point of no return: it was finished", [because, ByteText.Escape(message)]);
     }
 
     /// <summary>Opens the host that an entry is about.</summary>

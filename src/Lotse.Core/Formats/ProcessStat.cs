@@ -6,6 +6,9 @@ public static class ProcessStat
     /// <summary>The process that started it.</summary>
     public const int Parent = 4;
 
+    /// <summary>The process group.</summary>
+    public const int Group = 5;
+
     /// <summary>Major faults, those of ended threads not included.</summary>
     public const int MajorFaults = 12;
 

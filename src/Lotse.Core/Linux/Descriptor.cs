@@ -49,6 +49,18 @@ public static unsafe class Descriptor
         return all.ToArray();
     }
 
+    /// <summary>What a terminal hands over in one piece: a line, as typed.</summary>
+    public static string? ReadLine(int descriptor)
+    {
+        var buffer = stackalloc byte[1024];
+        nint got;
+        while ((got = Libc.Read(descriptor, buffer, 1024)) < 0 && Errno.Last == Errno.Interrupted)
+        {
+        }
+
+        return got > 0 ? ByteText.Decode(new ReadOnlySpan<byte>(buffer, (int)got)) : null;
+    }
+
     /// <summary>Whether a descriptor is a terminal.</summary>
     public static bool IsTerminal(int descriptor)
     {

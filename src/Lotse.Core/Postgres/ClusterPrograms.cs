@@ -8,6 +8,10 @@ namespace Lotse.Postgres;
 /// <param name="message">What and why, in one line.</param>
 internal sealed class StepFailedException(string message) : Exception(message);
 
+/// <summary>A step back was asked for where none is left: what was begun has been finished instead.</summary>
+/// <param name="message">Why, in one line.</param>
+internal sealed class NoWayBackException(string message) : Exception(message);
+
 /// <summary>Runs the programs of clusters as the owner of the data, in a clean environment, with their words kept in a log.</summary>
 internal sealed class ClusterPrograms(Host host, UpgradeJob job)
 {
@@ -60,6 +64,16 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
 
     private Reading<Ran> In(string folder, byte[]? input, params string[] arguments) =>
         host.Run(job.Container is null ? [.. Become("--init-groups"), "env", "-C", folder, .. arguments] : ["nsenter", $"--wd={folder}", "--", .. Become("--clear-groups"), .. arguments], Day, input);
+
+    /// <summary>Runs a program of this machine as the owner, in a folder; it must end with 0.</summary>
+    public void RunIn(string folder, params string[] arguments)
+    {
+        var ran = In(folder, arguments);
+        if (ran is not { Ok: true, Value.ExitCode: 0 })
+        {
+            throw new StepFailedException($"{ByteText.Escape(string.Join(' ', arguments.Take(4)))} in {ByteText.Escape(folder)}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[^1]) : ran.Error!.Message)}");
+        }
+    }
 
     private string[] Become(string groups)
     {
@@ -175,6 +189,9 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         }
     }
 
+    /// <summary>Stops the server of a directory at once, whatever it does.</summary>
+    public void Kill(string directory) => Signal(directory, "immediate");
+
     /// <summary>By signals, for which no program of the images is needed: SIGINT is a fast stop, SIGQUIT an immediate one (postgres(1)).</summary>
     private void Signal(string directory, string mode)
     {
@@ -208,7 +225,7 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     public void StartPrivately(string directory, string programs, string? outsideConfig)
     {
         WriteOwnHba();
-        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "");
+        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
         Run("start the server privately", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
     }
 

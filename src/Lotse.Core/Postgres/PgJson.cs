@@ -93,6 +93,7 @@ public sealed record ListAnswer(FactsAnswer[] Clusters);
 [JsonSerializable(typeof(UpgradeJob))]
 [JsonSerializable(typeof(LinkedLibraries))]
 [JsonSerializable(typeof(Circumstances))]
+[JsonSerializable(typeof(Rehearsal))]
 [JsonSerializable(typeof(PlanFacts))]
 [JsonSerializable(typeof(Containers.ContainerFacts))]
 [JsonSerializable(typeof(Containers.ImageFacts))]

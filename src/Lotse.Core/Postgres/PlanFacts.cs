@@ -49,6 +49,12 @@ public sealed record PlanFacts
     /// <summary>The container that serves the old cluster, and the image to go to; null: no container does.</summary>
     public Containers.ContainerPlan? Container { get; init; }
 
+    /// <summary>The rehearsal; null: none was asked for.</summary>
+    public Rehearsal? Rehearsal { get; init; }
+
+    /// <summary>Whether both clusters share their files afterwards.</summary>
+    public bool SharesFiles => UpgradeFindings.ModeOf(this) is TransferMode.Link or TransferMode.Swap;
+
     /// <summary>What is around them.</summary>
     public required Circumstances Around { get; init; }
 }

@@ -44,9 +44,9 @@ internal static partial class UpgradeFindings
             yield return Note("pg/image-volume-layout", Severity.Warning, name, $"the data of {name} lies in a volume without a name, at {Value.Path(container.DataMount.Destination)}: who removes the container loses it", "images before 18 have their volume at /var/lib/postgresql/data; a mount above it stays empty", "official image of PostgreSQL: VOLUME", container.DataMount.Name, container.DataMount.Source, "the upgrade puts it into a volume with a name");
         }
 
-        if (facts.Mode is TransferMode.Link or TransferMode.Swap && layout.IsNewSource)
+        if (facts.Mode is TransferMode.Link or TransferMode.Swap && layout.IsNewSource && plan.CommonFolder is null)
         {
-            yield return Note("pg/link-xdev", Severity.Error, Value.Path(facts.NewDirectory), $"hard links from {Value.Path(container.DataMount!.Source)} to {new Value(layout.Source, ValueKind.Plain)} are not possible: two mounts", "a hard link never crosses a mount", "link(2) EXDEV", $"{container.DataMount.Destination}, {layout.Target}", container.Name, "mode clone or copy");
+            yield return Note("pg/link-xdev", Severity.Error, Value.Path(facts.NewDirectory), $"hard links from {Value.Path(container.DataMount!.Source)} to {new Value(layout.Source, ValueKind.Plain)} are not possible: two mounts, and no folder above both that the owner of the data may pass", "a hard link never crosses a mount", "link(2) EXDEV", $"{container.DataMount.Destination}, {layout.Target}", container.Name, "mode clone or copy");
         }
 
         if (ComposeFile.Edit(facts) is { Unclear: { } why })

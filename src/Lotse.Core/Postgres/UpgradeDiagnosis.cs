@@ -43,14 +43,19 @@ internal static class UpgradeDiagnosis
             var mode = UpgradeFindings.ModeOf(facts);
             yield return new($"files are brought over by {mode.ToString().ToLowerInvariant()}: {Words(mode)}", Lotse.Verdict.Yes, "pg_upgrade(1)", new Seen($"{facts.Around.Old?.Type ?? "?"} to {facts.Around.New?.Type ?? "?"}, {(facts.Around.New?.FreeBytes is { } free ? Amount.OfKib(free / 1024) : "?")} free", "/proc/self/mountinfo, df"));
         }
+
+        foreach (var reason in Rehearsal.Reasons(facts))
+        {
+            yield return reason;
+        }
     }
 
     private static string Words(TransferMode mode) => mode switch
     {
         TransferMode.Copy => "the old cluster stays as it is, the data needs room twice",
         TransferMode.Clone => "the old cluster stays as it is, and blocks are shared until they change",
-        TransferMode.Link => "quick, and the old cluster is lost once the new server has started",
-        _ => "quickest, and the old cluster is lost at once",
+        TransferMode.Link => "quick, and the old cluster is lost once the new server has been started",
+        _ => "quickest with many tables, and the old cluster is lost once the new server has been started; lotse notes where every file was",
     };
 
     private static Unknown[] Unknowns(PlanFacts facts)
@@ -62,6 +67,7 @@ internal static class UpgradeDiagnosis
             all.Add(new("which extensions the new version has", $"its libraries are not found near {Value.Path(installation.Programs)}", "name the folder of its programs with --new-bin, as it is installed"));
         }
 
+        all.AddRange(Rehearsal.Unknowns(facts));
         return [.. all];
     }
 }

@@ -43,8 +43,17 @@ public sealed record UpgradeJob
     /// <summary>How files are brought over.</summary>
     public TransferMode Mode { get; init; }
 
+    /// <summary>Whether both clusters share their files afterwards.</summary>
+    public bool SharesFiles => Mode is TransferMode.Link or TransferMode.Swap;
+
+    /// <summary>Whether it is done on a copy, to see how it goes: its servers must not be heard of outside.</summary>
+    public bool IsRehearsal { get; init; }
+
     /// <summary>Arguments of initdb.</summary>
     public required string[] InitArguments { get; init; }
+
+    /// <summary>Whether a server worked in the old directory when the plan was made.</summary>
+    public bool IsServing { get; init; }
 
     /// <summary>Port of the old server when it is started for others.</summary>
     public int Port { get; init; } = 5432;

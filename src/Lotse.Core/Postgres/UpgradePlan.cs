@@ -13,12 +13,15 @@ internal static class UpgradePlan
     /// <summary>Belong to a place or to initdb, not to a decision.</summary>
     private static readonly string[] NotCarried = ["data_directory", "config_file", "hba_file", "ident_file", "external_pid_file", "lc_collate", "lc_ctype", "stats_temp_directory", "extension_destdir", "cluster_name_of_old"];
 
-    private static readonly string[] Apart = ["unshare", "--mount", "--"];
+    internal static readonly string[] Apart = ["unshare", "--mount", "--"];
+
+    /// <summary>The step that only clusters have which share their files.</summary>
+    private const string Open = "open";
 
     private static readonly (string Name, bool Apart, int Seconds)[] InContainerSteps =
     [
         ("fetch", false, 3600), ("stop", false, 7200), ("note", true, Long), ("init", true, Moment), ("upgrade", true, Long),
-        ("check", true, Long), ("configure", true, Moment), ("place", false, Moment), ("start", false, Long), ("statistics", false, Long),
+        ("check", true, Long), ("configure", true, Moment), ("place", false, Moment), (Open, true, Long), ("start", false, Long), ("statistics", false, Long),
     ];
 
     /// <summary>The steps, in order; each is run by lotse itself, and each can be taken back.</summary>
@@ -32,25 +35,31 @@ internal static class UpgradePlan
         if (facts.Container is not null)
         {
             // What works with both images does so in a mount namespace of its own; engines are spoken to outside of it.
-            foreach (var (name, apart, seconds) in InContainerSteps)
+            foreach (var (name, apart, seconds) in InContainerSteps.Where(s => s.Name != Open || job.SharesFiles))
             {
-                if (name == "start" && Containers.ComposeFile.Edit(facts) is { Change: { } edit })
+                if (name == (job.SharesFiles ? Open : "start") && Containers.ComposeFile.Edit(facts) is { Change: { } edit })
                 {
                     steps.Add(edit);
                 }
 
-                steps.Add(new RunProgram([.. apart ? Apart : [], lotse, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds));
+                steps.Add(Step([.. apart ? Apart : [], lotse], name, seconds));
             }
 
             return ([.. steps], job);
         }
 
-        foreach (var (name, seconds) in new[] { ("stop", 3600), ("init", Moment), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), ("start", Long), ("statistics", Long) })
+        foreach (var (name, seconds) in new[] { ("stop", 3600), ("init", Moment), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), (Open, Long), ("start", Long), ("statistics", Long) })
         {
-            steps.Add(new RunProgram([lotse, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds));
+            if (name != Open || job.SharesFiles)
+            {
+                steps.Add(Step([lotse], name, seconds));
+            }
         }
 
         return ([.. steps], job);
+
+        RunProgram Step(string[] program, string name, int seconds) =>
+            new([.. program, "pg", "step", name, job.File], [lotse, "pg", "step", name, job.File, "--back"], seconds, name, facts.Rehearsal?.Of(name), name == Open ? $"{job.Old} and {job.New} share their files, and the new server changes them; what fails later is finished, not taken back" : null);
     }
 
     private static UpgradeJob JobOf(PlanFacts facts, bool? compare)
@@ -87,6 +96,7 @@ internal static class UpgradePlan
             Superuser = old.BootstrapSuperuser!,
             Mode = UpgradeFindings.ModeOf(facts),
             InitArguments = InitArguments.Of(old, facts.To),
+            IsServing = old.IsRunning,
             Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
             ConfigFile = old.ConfigFile,
             HbaFile = old.HbaFile,
@@ -95,7 +105,7 @@ internal static class UpgradePlan
             Unkept = [.. wanted[true].Select(s => s.Name)],
             NewServerSettings = [.. needed],
             Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes)).Where(m => m.Indexes.Length > 0)],
-            CompareContents = UpgradeFindings.ModeOf(facts) != TransferMode.Link && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),
+            CompareContents = UpgradeFindings.ModeOf(facts) is not (TransferMode.Link or TransferMode.Swap) && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),
         };
         return facts.Container is { NewImage: { } image } container ? InContainers(job, container, Containers.ContainerLayout.Of(container.Container, image, facts.To)!) : job;
     }
@@ -125,7 +135,7 @@ internal static class UpgradePlan
                 IsVolume = mount.Type == "volume",
                 VolumeLabels = Containers.ComposeFile.VolumeLabels(plan, layout),
                 Shared = [.. container.Mounts.Where(m => m.Type is "volume" or "bind" && m.Source.StartsWith('/')).OrderBy(m => m.Destination.Length).Select(m => new Containers.SharedFolder(m.Source, m.Destination.TrimEnd('/')))],
-                SharedFolder = layout.IsNewSource ? null : mount.Source,
+                SharedFolder = !layout.IsNewSource ? mount.Source : job.SharesFiles ? plan.CommonFolder : null,
                 ConfigFile = container.ConfigFile,
                 Restart = container.Restart,
             },

@@ -85,7 +85,7 @@ internal static class UpgradeProof
 
         var left = host.Status($"{job.Marks}/statistics-missing").Ok ? "; statistics are still to be made, by who may log in: vacuumdb --all --analyze-in-stages" : "";
         var proved = same && hba && isUp;
-        return new(proved ? (Text)$"PostgreSQL {job.To} in {Value.Path(job.New)} holds what {job.From} in {Value.Path(job.Old)} held; {(job.Mode == TransferMode.Link ? "the old one shares its files and is not to be used again" : "the old cluster is still there")}{left}"
+        return new(proved ? (Text)$"PostgreSQL {job.To} in {Value.Path(job.New)} holds what {job.From} in {Value.Path(job.Old)} held; {(job.SharesFiles ? "the old one shares its files and is not to be used again" : "the old cluster is still there")}{left}"
             : "the new cluster is not what the old one was", [.. reasons], [], proved ? [] : [new("whether the new cluster can be used", "a comparison failed", $"{Value.Path(job.Work)} has both lists and all logs")]);
     }
 

@@ -18,6 +18,9 @@ public static class UpgradeSteps
     /// <summary>Set before the new server is started for others: from then on files that both clusters share may change.</summary>
     internal const string Opened = "opened";
 
+    /// <summary>Set when what has to be done before users come is done: from then on the new server may be started at any time.</summary>
+    internal const string Ready = "ready";
+
     /// <summary>Does or takes back one step.</summary>
     /// <param name="host">This machine.</param>
     /// <param name="name">Its name in the plan.</param>
@@ -37,25 +40,22 @@ public static class UpgradeSteps
         var programs = new ClusterPrograms(host, job);
         try
         {
-            if (back)
-            {
-                EndOthers(host, job);
-            }
-
+            StepProcess.EndOthers(host, job);
             programs.MakeFolders();
-            if (back && job.Mode == TransferMode.Link && programs.IsMarked(Opened))
+            if (back && PointOfNoReturn.IsPast(programs, job))
             {
-                GoOn(programs, job);
+                PointOfNoReturn.GoOn(programs, job);
             }
 
             if (!back)
             {
                 programs.Keep();
-                programs.Write($"{job.Marks}/step.pid", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
-                if (job.Container is not null && name is "note" or "init" or "upgrade" or "check" or "configure")
-                {
-                    Containers.Stage.Set(host, job);
-                }
+            }
+
+            StepProcess.Claim(programs, job, back);
+            if (!back && job.Container is not null && name is not ("fetch" or "stop" or "place" or "start" or "statistics"))
+            {
+                Containers.Stage.Set(host, job);
             }
 
             (name switch
@@ -72,11 +72,17 @@ public static class UpgradeSteps
                 "check" => back ? StopUnfinished : Check,
                 "configure" => back ? StopUnfinished : Configure,
                 "place" => back ? Displace : Place,
+                "open" => back ? StopNew : PointOfNoReturn.Pass,
+                "recover" when job.IsRehearsal => Recover,
+                "finish" when job.IsRehearsal => static (programs, job) => PointOfNoReturn.Finish(programs, job, job.Unfinished, rebuild: true),
+                "try" when job.IsRehearsal => static (programs, job) => Attempt(programs, job, static (_, _) => { }),
+                "analyze" when job.IsRehearsal => static (programs, job) => Attempt(programs, job, static (programs, job) =>
+                    programs.Run("vacuumdb", $"{job.NewPrograms}/vacuumdb", "--all", "--analyze-only", "--no-password", "-h", job.Sockets, "-p", "50432", "-U", job.Superuser)),
                 "start" => back ? StopNew : StartNew,
                 "statistics" => back ? Nothing : Statistics,
                 _ => throw new StepFailedException($"there is no step {ByteText.Escape(name)}"),
             })(programs, job);
-            programs.Unmark("step.pid");
+            StepProcess.Release(programs);
             return null;
         }
         catch (StepFailedException e)
@@ -85,20 +91,16 @@ public static class UpgradeSteps
         }
     }
 
-    /// <summary>A step that was left at work when lotse died, with all that it started but servers.</summary>
-    private static void EndOthers(Host host, UpgradeJob job)
+    /// <summary>A copy of a running cluster comes to rest: recovery and an orderly stop, without any worker beside (postgres(1), single-user mode).</summary>
+    private static void Recover(ClusterPrograms programs, UpgradeJob job) =>
+        programs.Run("postgres --single", [], [$"{job.OldPrograms}/postgres", "--single", "-D", job.Old, .. Rehearsing.Quiet.Split(' ', StringSplitOptions.RemoveEmptyEntries), "template1"]);
+
+    /// <summary>The new server with its own configuration, for us alone.</summary>
+    private static void Attempt(ClusterPrograms programs, UpgradeJob job, Action<ClusterPrograms, UpgradeJob> use)
     {
-        if (host.ReadFile($"{job.Marks}/step.pid", 64) is { Ok: true } read && int.TryParse(ByteText.Decode(read.Value).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && pid > 1 && pid != Environment.ProcessId
-            && host.ReadFile($"/proc/{pid}/cmdline", 65536) is { Ok: true } line && ByteText.Decode(line.Value).Contains(job.File, StringComparison.Ordinal))
-        {
-            // It leads a process group of its own: pg_upgrade and its helpers end with it.
-            _ = Linux.Libc.Kill(-pid, 9);
-            _ = Linux.Libc.Kill(pid, 9);
-            for (var tries = 0; tries < 100 && host.Status($"/proc/{pid}").Ok; tries++)
-            {
-                host.Wait(TimeSpan.FromMilliseconds(50));
-            }
-        }
+        programs.StartPrivately(job.Unfinished, job.NewPrograms, null);
+        use(programs, job);
+        programs.Stop(job.Unfinished, job.NewPrograms);
     }
 
     private static void StopOld(ClusterPrograms programs, UpgradeJob job)
@@ -108,12 +110,21 @@ public static class UpgradeSteps
             programs.Mark(WasRunning);
             programs.Stop(job.Old, job.OldPrograms);
         }
+        else if (HasDied(programs, job))
+        {
+            programs.Mark(WasRunning);
+        }
 
         Note(programs, job);
     }
 
+    /// <summary>Whether a server that worked when the plan was made has gone without being stopped: it shall come back when the upgrade is taken back.</summary>
+    internal static bool HasDied(ClusterPrograms programs, UpgradeJob job) =>
+        job.IsServing && PgControl.Parse(job.Old, programs.Host.ReadFile($"{job.Old}/global/pg_control") is { Ok: true } read ? read.Value : []) is { Ok: true, Value.IsShutDown: false };
+
     private static void StartContainerAgain(ClusterPrograms programs, UpgradeJob job)
     {
+        MustBeBack(programs, job);
         Containers.ContainerSteps.StartAgain(programs, job);
         programs.Unmark(WasRunning);
         Clean(programs, job);
@@ -150,6 +161,7 @@ public static class UpgradeSteps
     {
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
         programs.StopOwn(job.Old, job.OldPrograms);
+        MustBeBack(programs, job);
         if (programs.IsMarked(WasRunning) && programs.ServerOf(job.Old) is null)
         {
             programs.StartForOthers(job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
@@ -174,12 +186,14 @@ public static class UpgradeSteps
     private static void SetAside(ClusterPrograms programs, UpgradeJob job)
     {
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
+        MustBeBack(programs, job);
         if (!programs.Host.Status(job.Unfinished).Ok)
         {
             return;
         }
 
-        if (programs.IsMarked(Complete))
+        // One that shares its files and was never opened holds nothing of its own, and would harm the old one if it were started.
+        if (programs.IsMarked(Complete) && !job.SharesFiles)
         {
             var aside = $"{job.Work}/undone-{programs.Host.Now:yyyyMMdd-HHmmss}";
             Rename(programs, job.Unfinished, aside, job);
@@ -192,27 +206,44 @@ public static class UpgradeSteps
             {
                 throw new StepFailedException($"cannot remove the unfinished {ByteText.Escape(job.Unfinished)}");
             }
+
+            programs.Unmark(Complete);
+        }
+    }
+
+    /// <summary>As long as files of the old cluster lie elsewhere, nothing is removed or started.</summary>
+    private static void MustBeBack(ClusterPrograms programs, UpgradeJob job)
+    {
+        if (SwappedFiles.AreAway(programs))
+        {
+            throw new StepFailedException($"files of {ByteText.Escape(job.Old)} still lie in {ByteText.Escape(job.Unfinished)}: they go back first");
         }
     }
 
     private static void Upgrade(ClusterPrograms programs, UpgradeJob job)
     {
         programs.WriteOwnHba();
-        var oldOptions = $"-c hba_file='{job.Sockets}/hba.conf'" + (job.OutsideConfig is { } outside ? $" -c config_file='{outside}'" : "");
-        var newOptions = string.Join(' ', job.NewServerSettings.Select(s => $"-c {s[..s.IndexOf('=', StringComparison.Ordinal)]}='{s[(s.IndexOf('=', StringComparison.Ordinal) + 1)..]}'").Prepend("-c max_locks_per_transaction=1024"));
-        string[] mode = job.Mode switch { TransferMode.Clone => ["--clone"], TransferMode.Link => ["--link"], _ => [] };
+        var oldOptions = $"-c hba_file='{job.Sockets}/hba.conf'" + (job.OutsideConfig is { } outside ? $" -c config_file='{outside}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
+        var newOptions = string.Join(' ', job.NewServerSettings.Select(s => $"-c {s[..s.IndexOf('=', StringComparison.Ordinal)]}='{s[(s.IndexOf('=', StringComparison.Ordinal) + 1)..]}'").Prepend("-c max_locks_per_transaction=1024")) + (job.IsRehearsal ? Rehearsing.Quiet : "");
+        string[] mode = job.Mode switch { TransferMode.Clone => ["--clone"], TransferMode.Link => ["--link"], TransferMode.Swap => ["--swap"], _ => [] };
+        if (job.Mode == TransferMode.Swap)
+        {
+            SwappedFiles.Note(programs, job);
+        }
+
         string[] sockets = ["--socketdir", job.Sockets];
         programs.Run("pg_upgrade", [$"{job.NewPrograms}/pg_upgrade", "-b", job.Container is null ? job.OldPrograms : Containers.Stage.OldPrograms, "-B", job.NewPrograms, "-d", job.Old, "-D", job.Unfinished, "-U", job.Superuser, "-j", "2", "-o", oldOptions, "-O", newOptions, .. mode, .. sockets]);
     }
 
     /// <summary>
-    /// Copies and clones never touch the old cluster. Links do not either until the new server writes; only the control file
-    /// is given another name first, and gets its own again as long as nobody has opened the new cluster.
+    /// Copies and clones never touch the old cluster. Links and moved files are not written either until the new server is
+    /// started: they go back to their places, and last the control file, without which no server starts, gets its name again.
     /// </summary>
     private static void GiveFilesBack(ClusterPrograms programs, UpgradeJob job)
     {
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
         programs.StopOwn(job.Old, job.OldPrograms);
+        SwappedFiles.GiveBack(programs, job);
         var (control, disabled) = ($"{job.Old}/global/pg_control", $"{job.Old}/global/pg_control.old");
         if (programs.Host.Status(disabled).Ok && !programs.Host.Status(control).Ok)
         {
@@ -223,7 +254,7 @@ public static class UpgradeSteps
     /// <summary>The new server alone with us: extensions, indexes whose order moved, and what the proof compares.</summary>
     private static void Check(ClusterPrograms programs, UpgradeJob job)
     {
-        if (job.Mode == TransferMode.Link)
+        if (job.SharesFiles)
         {
             // Even a start changes pages that both clusters share: only the files are compared, and the way back stays.
             UpgradeProof.NoteAfter(programs, job);
@@ -234,72 +265,13 @@ public static class UpgradeSteps
         programs.StartPrivately(job.Unfinished, job.NewPrograms, null);
         foreach (var moved in job.Moved)
         {
-            Rebuild(programs, job, moved);
+            PointOfNoReturn.Rebuild(programs, job, moved);
         }
 
         UpgradeProof.NoteAfter(programs, job);
         programs.Stop(job.Unfinished, job.NewPrograms);
         UpgradeProof.MustHold(programs, job);
-        Finish(programs, job, job.Unfinished, false);
-    }
-
-    /// <summary>With the new server alone with us: what changes what was compared, or need not wait for users.</summary>
-    private static void Finish(ClusterPrograms programs, UpgradeJob job, string directory, bool rebuild)
-    {
-        var extensions = programs.Host.Status($"{job.Sockets}/update_extensions.sql").Ok;
-        if (!extensions && programs.IsMarked(WasRunning) && !(rebuild && job.Moved.Length > 0))
-        {
-            return;
-        }
-
-        programs.StartPrivately(directory, job.NewPrograms, null);
-        foreach (var moved in rebuild ? job.Moved : [])
-        {
-            Rebuild(programs, job, moved);
-        }
-
-        if (extensions)
-        {
-            programs.Run("update extensions", $"{job.NewPrograms}/psql", "-X", "-q", "-h", job.Sockets, "-p", "50432", "-U", job.Superuser, "-d", "template1", "-f", $"{job.Sockets}/update_extensions.sql");
-        }
-
-        if (!programs.IsMarked(WasRunning))
-        {
-            Analyze(programs, job, job.Sockets, 50432);
-        }
-
-        programs.Stop(directory, job.NewPrograms);
-    }
-
-    /// <summary>
-    /// Past the point of no return of mode link: the old cluster is no longer what it was and the new one is whole, so the
-    /// only way is on. The new server is brought up where one ran before, and who wanted to go back is told.
-    /// </summary>
-    private static void GoOn(ClusterPrograms programs, UpgradeJob job)
-    {
-        if (programs.IsMarked(WasRunning) && programs.Host.Status(job.New).Ok && programs.ServerOf(job.New) is null)
-        {
-            programs.StartForOthers(job.New, job.NewPrograms, null, $"{job.Work}/log/new-server.log");
-        }
-
-        throw new StepFailedException($"there is no way back: {ByteText.Escape(job.Old)} shares its files with {ByteText.Escape(job.New)}, which has been in use and is whole; lotse confirm keeps it");
-    }
-
-    private static void Rebuild(ClusterPrograms programs, UpgradeJob job, MovedIndexes moved)
-    {
-        var sql = new StringBuilder();
-        foreach (var index in moved.Indexes)
-        {
-            var dot = index.IndexOf('.', StringComparison.Ordinal);
-            sql.Append(CultureInfo.InvariantCulture, $"REINDEX INDEX \"{index[..dot].Replace("\"", "\"\"", StringComparison.Ordinal)}\".\"{index[(dot + 1)..].Replace("\"", "\"\"", StringComparison.Ordinal)}\";\n");
-        }
-
-        if (job.To >= 15)
-        {
-            sql.Append(CultureInfo.InvariantCulture, $"SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', current_database()) \\gexec\n");
-        }
-
-        _ = programs.Query(moved.Database, sql.ToString(), job.Sockets, 50432);
+        PointOfNoReturn.Finish(programs, job, job.Unfinished, false);
     }
 
     private static void StopUnfinished(ClusterPrograms programs, UpgradeJob job) => programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
@@ -371,31 +343,22 @@ public static class UpgradeSteps
         _ = programs.Host.Run(["sync", job.New[..Math.Max(1, job.New.LastIndexOf('/'))], job.Work], TimeSpan.FromMinutes(10));
     }
 
-    private static void StartNew(ClusterPrograms programs, UpgradeJob job)
+    internal static void StartNew(ClusterPrograms programs, UpgradeJob job)
     {
         if (programs.ServerOf(job.Old) is not null)
         {
             throw new StepFailedException($"a server works in {ByteText.Escape(job.Old)} again: somebody started it meanwhile");
         }
 
-        if (job.Mode == TransferMode.Link)
+        if (programs.IsMarked(WasRunning) && programs.ServerOf(job.New) is null)
         {
-            programs.Mark(Opened);
-            Finish(programs, job, job.New, true);
+            programs.StartForOthers(job.New, job.NewPrograms, null, $"{job.Work}/log/new-server.log");
         }
-
-        if (!programs.IsMarked(WasRunning))
-        {
-            return;
-        }
-
-        programs.Mark(Opened);
-        programs.StartForOthers(job.New, job.NewPrograms, null, $"{job.Work}/log/new-server.log");
     }
 
     private static void StopNew(ClusterPrograms programs, UpgradeJob job) => programs.Stop(job.New, job.NewPrograms);
 
-    private static void Statistics(ClusterPrograms programs, UpgradeJob job)
+    internal static void Statistics(ClusterPrograms programs, UpgradeJob job)
     {
         if (programs.IsMarked(WasRunning) && ServerProcess.Read(programs.Host, job.New) is { SocketFolder: { } folder, Port: { } port })
         {
@@ -404,7 +367,7 @@ public static class UpgradeSteps
     }
 
     /// <summary>Statistics in stages; since 18 only what was not carried over. Where the local lines ask for a password, it is left to its owner.</summary>
-    private static void Analyze(ClusterPrograms programs, UpgradeJob job, string folder, int port)
+    internal static void Analyze(ClusterPrograms programs, UpgradeJob job, string folder, int port)
     {
         string[] missing = job.To >= 18 ? ["--missing-stats-only"] : [];
         var ran = programs.Try([$"{job.NewPrograms}/vacuumdb", "--all", "--analyze-in-stages", .. missing, "--no-password", "-h", folder, "-p", port.ToString(CultureInfo.InvariantCulture), "-U", job.Superuser]);

@@ -38,6 +38,22 @@ public class UpgradePlanTests
     }
 
     [Theory]
+    [InlineData(TransferMode.Copy, false)]
+    [InlineData(TransferMode.Link, true)]
+    [InlineData(TransferMode.Swap, true)]
+    public void Where_files_are_shared_the_point_of_no_return_is_a_step_of_its_own_and_says_so(TransferMode mode, bool isShared)
+    {
+        var (changes, job) = UpgradePlan.Make(Facts(Old()) with { Mode = mode, Rehearsal = new(RehearsalKind.Reflink, [new("upgrade", 12.5), new("copy", 3)]) }, "/bin/lotse", null);
+        var steps = changes.OfType<RunProgram>().ToArray();
+        string[] phases = ["stop", "init", "upgrade", "check", "configure", "place", .. isShared ? new[] { "open" } : [], "start", "statistics"];
+        Assert.Equal(phases, steps.Select(s => s.Phase));
+        Assert.Equal(isShared ? ["open"] : Array.Empty<string>(), steps.Where(s => s.NoReturn is not null).Select(s => s.Phase));
+        Assert.Equal(["upgrade"], steps.Where(s => s.Estimate is not null).Select(s => s.Phase));
+        Assert.Equal((isShared, 12.5), (job.SharesFiles, steps.Single(s => s.Phase == "upgrade").Estimate));
+        Assert.False(isShared && job.CompareContents);
+    }
+
+    [Theory]
     [InlineData("glibc 2.36", "glibc 2.36", "de_DE", null, 0)]
     [InlineData("glibc 2.36", "glibc 2.41", "de_DE", null, 2)]
     [InlineData("glibc 2.36", "musl", "de_DE", null, 2)]

@@ -103,6 +103,9 @@ public sealed record ContainerPlan(ContainerFacts Container, ImageFacts OldImage
     /// <summary>The new image unpacked; null: it could not be.</summary>
     public string? NewRoot { get; init; }
 
+    /// <summary>The folder that holds the data of both, below one mount and open to the owner of the data; null: there is none, so files cannot be linked or moved.</summary>
+    public string? CommonFolder { get; init; }
+
     /// <summary>The compose file's bytes; null: there is none, or it cannot be read.</summary>
     public string? ComposeText { get; init; }
 }

@@ -54,6 +54,11 @@ internal static class ContainerPlanReader
             plan = plan with { ComposeText = ByteText.Decode(text.Value) };
         }
 
+        if (layout is not null)
+        {
+            plan = plan with { CommonFolder = CommonFolder(host, old.Value, layout) };
+        }
+
         var place = layout?.Directory ?? PlanReader.Beside(directory, old.Value.Version, to);
         var existing = ClusterReader.Read(host, place, deep: true, sizes: false);
         _ = host.Status($"{directory}/PG_VERSION");
@@ -72,12 +77,48 @@ internal static class ContainerPlanReader
         }, null);
     }
 
+    /// <summary>
+    /// The folder above both data directories that can be shown to both versions as one mount, so that files can be linked
+    /// and moved. Its path must hide nothing of an image, and the owner of the data must reach everything below it.
+    /// </summary>
+    private static string? CommonFolder(Host host, ClusterFacts old, ContainerLayout layout)
+    {
+        string[] wanted = [old.Directory, layout.Folder, layout.Work];
+        var parts = wanted.Select(p => p.Split('/')).ToArray();
+        var same = Enumerable.Range(0, parts.Min(p => p.Length)).TakeWhile(i => parts.All(p => p[i] == parts[0][i])).Count();
+        var common = string.Join('/', parts[0].Take(same));
+        string[] ofImages = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev"], crowded = ["", "/var", "/var/lib", "/opt", "/run", "/tmp", "/home", "/root"];
+        if (crowded.Contains(common) || ofImages.Any(f => ContainerFacts.IsBelow(common, f)))
+        {
+            return null;
+        }
+
+        foreach (var path in wanted)
+        {
+            for (var at = common; ; at = path[..(path.IndexOf('/', at.Length + 1) is > 0 and var next ? next : path.Length)])
+            {
+                if (host.Status(at) is { Ok: true, Value: var status } && !(status.Kind == FileKind.Directory && (status.Mode & (status.Uid == old.Uid ? 0x40 : status.Gid == old.Gid ? 8 : 1)) != 0))
+                {
+                    return null;
+                }
+
+                if (at == path)
+                {
+                    break;
+                }
+            }
+        }
+
+        return common;
+    }
+
     /// <summary>What an image has; null: it could not be unpacked, or has no server.</summary>
     private static Installation? Look(Host host, string engine, ImageFacts image, ClusterFacts old, bool isNew)
     {
         var asked = host.Ask($"pg/installed {ImageRoots.Plain(image.Id)} {(isNew ? "new" : "old")}", static () => PgJson.Default.Installation, () =>
         {
             using var here = new Hosts.LocalHost();
+            ImageRoots.Prune(here);
             var unpacked = ImageRoots.Unpack(here, engine, image.Id);
             if (!unpacked.Ok || ImageRoots.Programs(here, unpacked.Value, image) is not { } programs)
             {

@@ -47,6 +47,10 @@ internal static class ContainerSteps
             programs.Mark(UpgradeSteps.WasRunning);
             Engine(programs, container, Long, "stop", "-t", "3600", container.Name);
         }
+        else if (UpgradeSteps.HasDied(programs, job))
+        {
+            programs.Mark(UpgradeSteps.WasRunning);
+        }
     }
 
     /// <summary>Starts the old container where it ran.</summary>
@@ -170,10 +174,21 @@ internal static class ContainerSteps
             Engine(programs, container, Moment, "update", "--restart=no", container.Aside);
         }
 
-        Create(programs, job);
+        // One that was left half made when lotse died is made anew; one that runs was whole.
+        var there = Id(host, container, container.Name);
+        if (there is not null && !Runs(host, container, container.Name))
+        {
+            Engine(programs, container, Moment, "rm", "-f", "-v", container.Name);
+            there = null;
+        }
+
+        if (there is null)
+        {
+            Create(programs, job);
+        }
+
         if (programs.IsMarked(UpgradeSteps.WasRunning))
         {
-            programs.Mark(UpgradeSteps.Opened);
             Engine(programs, container, Moment, "start", container.Name);
             WaitUntilReady(programs, container, job.New, container.Name);
         }

@@ -9,7 +9,8 @@ namespace Lotse.Postgres.Containers;
 /// </summary>
 internal static class ImageRoots
 {
-    private static readonly TimeSpan Long = TimeSpan.FromMinutes(30);
+    private const string Used = ".used";
+    private static readonly TimeSpan Long = TimeSpan.FromMinutes(30), Kept = TimeSpan.FromDays(1);
 
     /// <summary>Where they are kept, each by the id of its image.</summary>
     public static string Place => $"{Journal.Place}/images";
@@ -29,6 +30,7 @@ internal static class ImageRoots
         var root = $"{Place}/{id}";
         if (host.Status(root).Ok)
         {
+            Stamp(host, root);
             return new(root, null);
         }
 
@@ -52,8 +54,36 @@ internal static class ImageRoots
             ?? Do("mv", "-T", $"{part}/root", root);
         _ = host.Run([engine, "rm", "-f", "-v", name], Long);
         _ = host.Run(["rm", "-rf", "--one-file-system", part], Long);
+        if (error is null)
+        {
+            Stamp(host, root);
+        }
+
         return new(root, error);
     }
+
+    /// <summary>
+    /// Takes away what plans that were never applied have left: roots that nobody has used for a day. Not while a change is
+    /// under way, which may use them for longer.
+    /// </summary>
+    public static void Prune(Host host)
+    {
+        if (Journal.PendingId is not null)
+        {
+            return;
+        }
+
+        foreach (var name in host.List(Place) is { Ok: true } list ? list.Value.Where(n => n.Length >= 12 && n.All(char.IsAsciiHexDigitLower)) : [])
+        {
+            var used = host.ReadFile($"{Place}/{name}{Used}", 64) is { Ok: true } read && DateTimeOffset.TryParse(ByteText.Decode(read.Value).Trim(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : DateTimeOffset.MinValue;
+            if (host.Now - used > Kept)
+            {
+                Remove(host, $"{Place}/{name}");
+            }
+        }
+    }
+
+    private static void Stamp(Host host, string root) => _ = host.Run(["dd", $"of={root}{Used}", "status=none"], Long, System.Text.Encoding.ASCII.GetBytes($"{host.Now.UtcDateTime:yyyy-MM-ddTHH:mm:ssZ}\n"));
 
     /// <summary>Takes unpacked images away.</summary>
     public static void Remove(Host host, params ReadOnlySpan<string> roots)
@@ -62,7 +92,7 @@ internal static class ImageRoots
         {
             if (root.StartsWith(Place + "/", StringComparison.Ordinal) && !root.Contains("/../", StringComparison.Ordinal))
             {
-                _ = host.Run(["rm", "-rf", "--one-file-system", root], Long);
+                _ = host.Run(["rm", "-rf", "--one-file-system", root, root + Used], Long);
             }
         }
     }

@@ -1,0 +1,108 @@
+using System.Globalization;
+using System.Text;
+
+namespace Lotse.Postgres;
+
+/// <summary>
+/// In modes link and swap both clusters share their files: the first start of the new server changes pages that are the
+/// old one's too. Until then everything goes back; from then on the only way is on, and whoever comes next goes it to the end.
+/// </summary>
+internal static class PointOfNoReturn
+{
+    /// <summary>Whether it has passed.</summary>
+    public static bool IsPast(ClusterPrograms programs, UpgradeJob job) => job.SharesFiles && programs.IsMarked(UpgradeSteps.Opened);
+
+    /// <summary>The step that passes it: the new cluster is whole and has its name; now it is opened, for us alone.</summary>
+    public static void Pass(ClusterPrograms programs, UpgradeJob job)
+    {
+        if (programs.ServerOf(job.Old) is not null)
+        {
+            throw new StepFailedException($"a server works in {ByteText.Escape(job.Old)} again: somebody started it meanwhile");
+        }
+
+        programs.Mark(UpgradeSteps.Opened);
+        if (!programs.IsMarked(UpgradeSteps.Ready))
+        {
+            programs.Stop(job.New, job.NewPrograms);
+            Finish(programs, job, job.New, true);
+            programs.Mark(UpgradeSteps.Ready);
+        }
+    }
+
+    /// <summary>Does what is left of the upgrade, and tells who wanted to go back.</summary>
+    /// <exception cref="NoWayBackException">Always, when it was done.</exception>
+    /// <exception cref="StepFailedException">It could not be done; it may be tried again.</exception>
+    public static void GoOn(ClusterPrograms programs, UpgradeJob job)
+    {
+        if (!programs.IsMarked(UpgradeSteps.Ready))
+        {
+            // Programs of images work in a mount namespace of their own: that step is run as the plan does it.
+            if (job.Container is null)
+            {
+                Pass(programs, job);
+            }
+            else if (programs.Host.Run([.. UpgradePlan.Apart, Environment.ProcessPath ?? "lotse", "pg", "step", "open", job.File], TimeSpan.FromDays(1)) is not { Ok: true, Value.ExitCode: 0 } ran || !programs.IsMarked(UpgradeSteps.Ready))
+            {
+                throw new StepFailedException($"there is no way back, and the new cluster could not be opened; all that was said is in {ByteText.Escape(job.Work)}/log");
+            }
+        }
+
+        if (job.Container is null)
+        {
+            UpgradeSteps.StartNew(programs, job);
+            UpgradeSteps.Statistics(programs, job);
+        }
+        else
+        {
+            Containers.ContainerSteps.Start(programs, job);
+            Containers.ContainerSteps.Statistics(programs, job);
+        }
+
+        throw new NoWayBackException($"there is no way back: {ByteText.Escape(job.Old)} shares its files with {ByteText.Escape(job.New)}, which is whole and has been opened; lotse pg prove compares it with what was noted");
+    }
+
+    /// <summary>With the new server alone with us: what changes what was compared, or need not wait for users.</summary>
+    public static void Finish(ClusterPrograms programs, UpgradeJob job, string directory, bool rebuild)
+    {
+        var extensions = programs.Host.Status($"{job.Sockets}/update_extensions.sql").Ok;
+        if (!extensions && programs.IsMarked(UpgradeSteps.WasRunning) && !(rebuild && job.Moved.Length > 0))
+        {
+            return;
+        }
+
+        programs.StartPrivately(directory, job.NewPrograms, null);
+        foreach (var moved in rebuild ? job.Moved : [])
+        {
+            Rebuild(programs, job, moved);
+        }
+
+        if (extensions)
+        {
+            programs.Run("update extensions", $"{job.NewPrograms}/psql", "-X", "-q", "-h", job.Sockets, "-p", "50432", "-U", job.Superuser, "-d", "template1", "-f", $"{job.Sockets}/update_extensions.sql");
+        }
+
+        if (!programs.IsMarked(UpgradeSteps.WasRunning))
+        {
+            UpgradeSteps.Analyze(programs, job, job.Sockets, 50432);
+        }
+
+        programs.Stop(directory, job.NewPrograms);
+    }
+
+    public static void Rebuild(ClusterPrograms programs, UpgradeJob job, MovedIndexes moved)
+    {
+        var sql = new StringBuilder();
+        foreach (var index in moved.Indexes)
+        {
+            var dot = index.IndexOf('.', StringComparison.Ordinal);
+            sql.Append(CultureInfo.InvariantCulture, $"REINDEX INDEX \"{index[..dot].Replace("\"", "\"\"", StringComparison.Ordinal)}\".\"{index[(dot + 1)..].Replace("\"", "\"\"", StringComparison.Ordinal)}\";\n");
+        }
+
+        if (job.To >= 15)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $"SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', current_database()) \\gexec\n");
+        }
+
+        _ = programs.Query(moved.Database, sql.ToString(), job.Sockets, 50432);
+    }
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Text;
+using Lotse.Formats;
+
+namespace Lotse.Postgres;
+
+/// <summary>
+/// At most one step works on an upgrade. lotse that was killed leaves its step at work, and that its programs: whoever
+/// comes next ends them, and a step whose lotse has gone before it began does nothing.
+/// </summary>
+internal static class StepProcess
+{
+    private const string Name = "step.pid";
+    private const int Kill = 9;
+
+    /// <summary>Says that this process is at work, and refuses where whoever started it has gone meanwhile.</summary>
+    /// <exception cref="StepFailedException">It is not to begin.</exception>
+    public static void Claim(ClusterPrograms programs, UpgradeJob job, bool back)
+    {
+        try
+        {
+            programs.Write($"{job.Marks}/{Name}", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
+        }
+        catch (StepFailedException) when (back)
+        {
+            // A full disk must not stand against the way back.
+        }
+
+        // Who comes next reads the number after our lotse died; so it is written first and looked for afterwards.
+        if (Program(programs.Host, "self") is { } own && Field(programs.Host, Environment.ProcessId, ProcessStat.Parent) is { } parent && Program(programs.Host, $"{parent}") != own)
+        {
+            Release(programs);
+            throw new StepFailedException("lotse, which started this step, has ended");
+        }
+    }
+
+    /// <summary>The step is over.</summary>
+    public static void Release(ClusterPrograms programs) => programs.Unmark(Name);
+
+    /// <summary>Ends a step that was left at work, with all that it started but servers: those are stopped in order later.</summary>
+    public static void EndOthers(Host host, UpgradeJob job)
+    {
+        if (host.ReadFile($"{job.Marks}/{Name}", 64) is not { Ok: true } read || !int.TryParse(ByteText.Decode(read.Value).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var leader) || leader <= 1 || leader == Environment.ProcessId)
+        {
+            return;
+        }
+
+        // It leads a process group of its own, which outlives it. Numbers are given anew: somebody of the group must know our folder.
+        for (var tries = 0; tries < 200; tries++)
+        {
+            var group = Group(host, leader);
+            if (!group.Any(p => host.ReadFile($"/proc/{p}/cmdline", 1 << 20) is { Ok: true } line && ByteText.Decode(line.Value) is var words && (words.Contains(job.Work, StringComparison.Ordinal) || words.Contains(job.Sockets, StringComparison.Ordinal))))
+            {
+                return;
+            }
+
+            foreach (var pid in group)
+            {
+                _ = Linux.Libc.Kill(pid, Kill);
+            }
+
+            host.Wait(TimeSpan.FromMilliseconds(25));
+        }
+    }
+
+    private static int[] Group(Host host, int leader) =>
+        [.. (host.List("/proc") is { Ok: true } list ? list.Value : []).Select(n => int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0).Where(p => p > 1 && Field(host, p, ProcessStat.Group) == leader)];
+
+    private static long? Field(Host host, int pid, int field) => host.ReadFile($"/proc/{pid}/stat", 4096) is { Ok: true } stat ? ProcessStat.Field(stat.Value, field) : null;
+
+    private static string? Program(Host host, string process) => host.ReadLink($"/proc/{process}/exe") is { Ok: true } link ? link.Value : null;
+}

@@ -1,0 +1,175 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Xunit;
+
+namespace Lotse.LabTests;
+
+/// <summary>
+/// Something dies in the middle of an upgrade: lotse, pg_upgrade, a server, all of them at once, or the disk is full. One
+/// command later a whole cluster serves, the old one or the new one, with all that was in it.
+///   LOTSE_KILL_MATRIX='bare copy|link' runs every moment for worlds (bare, podman, docker) and modes (all: *).
+/// </summary>
+public class PostgresKillTests(ITestOutputHelper output)
+{
+    /// <summary>What may die: lotse alone, the program that works at that moment, servers, everything (as in a power cut), or the room on the disk.</summary>
+    private static readonly string[] Victims = ["lotse", "pg_upgrade", "server", "all", "room"];
+
+    private static readonly string[] Phases = ["stop", "init", "upgrade", "check", "configure", "place", "open", "start", "statistics"];
+
+    /// <summary>What pg_upgrade says before it does something, in pg_upgrade_internal.log.</summary>
+    private static readonly string[] Stages =
+    [
+        "Performing Consistency Checks", "Checking for prepared transactions", "Creating dump of global objects", "Creating dump of database schemas", "Setting locale and encoding", "Analyzing all rows", "Freezing all rows",
+        "Deleting files from new pg_xact", "Setting next transaction ID", "Restoring global objects", "Restoring database schemas", "Adding \".old\" suffix", "user relation files|data directories", "Setting next OID", "Sync data directory", "Checking for extension updates",
+    ];
+
+    [Theory]
+    [InlineData("swap", "pg_upgrade", "user relation files|data directories")]
+    [InlineData("swap", "all", "open")]
+    [InlineData("link", "lotse", "Restoring database schemas")]
+    [InlineData("link", "server", "start")]
+    [InlineData("copy", "room", "check")]
+    public void One_command_later_a_whole_cluster_serves(string mode, string victim, string moment)
+    {
+        using var world = new BareWorld(mode == "clone");
+        Strike(world, mode, victim, moment, 0);
+    }
+
+    [Fact]
+    public void Every_moment()
+    {
+        if (Environment.GetEnvironmentVariable("LOTSE_KILL_MATRIX") is not { Length: > 0 } asked)
+        {
+            Assert.Skip("takes hours: LOTSE_KILL_MATRIX='bare|podman|docker copy|clone|link|swap [victim|…]'");
+            return;
+        }
+
+        var words = asked.Split(' ');
+        bool Wanted(int place, string name) => words.Length <= place || words[place] == "*" || words[place].Split('|').Contains(name);
+        var random = new Random(words.Length > 3 ? int.Parse(words[3], CultureInfo.InvariantCulture) : 1);
+        var failures = new List<string>();
+        foreach (var kind in new[] { "bare", "podman", "docker" }.Where(k => Wanted(0, k)))
+        {
+            foreach (var mode in new[] { "copy", "clone", "link", "swap" }.Where(m => Wanted(1, m)))
+            {
+                foreach (var victim in Victims.Where(v => Wanted(2, v)))
+                {
+                    foreach (var moment in Phases.Where(p => p != "open" || mode is "link" or "swap").Concat(Stages))
+                    {
+                        var delay = random.Next(4) switch { 0 => 0, 1 => random.Next(30), 2 => random.Next(200), _ => random.Next(900) };
+                        var label = $"{kind} {mode} {victim} \"{moment}\" +{delay} ms";
+                        var clock = Stopwatch.StartNew();
+                        try
+                        {
+                            using IUpgradeWorld world = kind == "bare" ? new BareWorld(mode == "clone") : new ContainerWorld(kind, mode == "clone");
+                            Tell($"{label}: {Strike(world, mode, victim, moment, delay)} ({clock.Elapsed.TotalSeconds:0.0} s)");
+                        }
+#pragma warning disable CA1031 // Every moment is tried, and all that failed are told.
+                        catch (Exception e)
+#pragma warning restore CA1031
+                        {
+                            failures.Add($"{label}: {e.Message}");
+                            Tell($"{label}: FAILED {e.Message}");
+                        }
+                    }
+                }
+            }
+        }
+
+        Assert.Empty(failures);
+    }
+
+    private void Tell(string line)
+    {
+        output.WriteLine(line);
+        if (Environment.GetEnvironmentVariable("LOTSE_KILL_LOG") is { Length: > 0 } file)
+        {
+            File.AppendAllText(file, line + "\n");
+        }
+    }
+
+    private static string Strike(IUpgradeWorld world, string mode, string victim, string moment, int delay)
+    {
+        var content = world.Content();
+        var plan = world.Folder + "/plan";
+        var planned = world.Lotse("pg", "plan", [.. world.Wish, "--mode", mode, "-o", plan]);
+        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        var start = new ProcessStartInfo(Lab.Lotse, ["apply", plan, "--json"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in world.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        using var apply = Process.Start(start)!;
+        var said = apply.StandardError.ReadToEndAsync();
+        var reached = Reach(apply, world, moment);
+        Thread.Sleep(delay);
+        var struck = reached && !apply.HasExited;
+        if (struck)
+        {
+            world.Hit(victim, apply.Id);
+        }
+
+        _ = apply.StandardOutput.ReadToEndAsync();
+        Assert.True(apply.WaitForExit(TimeSpan.FromMinutes(3)), "lotse apply does not end");
+        var code = apply.ExitCode;
+        world.Heal();
+        var log = world.Lotse("log", "--json");
+        Assert.True(log.ExitCode == 0, log.Text + log.ErrorText);
+        var state = JsonDocument.Parse(log.Output).RootElement.GetProperty("answer").GetProperty("entries")[0].GetProperty("state").GetString();
+        Assert.True(state is "Applied" or "PutBack" or "Empty" || code == 0, $"the journal says {state}: {log.Text}");
+        world.Settled(state == "Applied");
+        Assert.Equal(content, world.Content());
+        var version = world.Version();
+        Assert.True(version == (state == "Applied" ? 18 : 13), $"{version} serves, and the journal says {state}; {said.Result}");
+        world.MustBeSound(version);
+        return $"{(struck ? "struck" : reached ? "over" : "not reached")}, exit {code}, {version} serves";
+    }
+
+    /// <summary>Waits for a phase of lotse, or for words of pg_upgrade.</summary>
+    private static bool Reach(Process apply, IUpgradeWorld world, string moment)
+    {
+        var stage = !Phases.Contains(moment);
+        while (apply.StandardOutput.ReadLine() is { } line)
+        {
+            var answer = JsonDocument.Parse(line).RootElement.GetProperty("answer");
+            if (!answer.TryGetProperty("phase", out var phase) || answer.GetProperty("isDone").GetBoolean() || phase.GetString() != (stage ? "upgrade" : moment))
+            {
+                continue;
+            }
+
+            if (!stage)
+            {
+                return true;
+            }
+
+            var log = "";
+            var next = Task.Run(apply.StandardOutput.ReadLine);
+            while (!next.IsCompleted)
+            {
+                log = log.Length > 0 && File.Exists(log) ? log : Directory.Exists(world.Output) ? Directory.GetFiles(world.Output, "pg_upgrade_internal.log", SearchOption.AllDirectories).FirstOrDefault("") : "";
+                try
+                {
+                    using var file = new FileStream(log.Length > 0 ? log : "/dev/null", FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                    using var reader = new StreamReader(file);
+                    var text = reader.ReadToEnd();
+                    if (moment.Split('|').Any(m => text.Contains(m, StringComparison.Ordinal)))
+                    {
+                        return true;
+                    }
+                }
+                catch (IOException)
+                {
+                    // It is gone: the upgrade is over, or put back.
+                }
+
+                Thread.Sleep(1);
+            }
+
+            return false;
+        }
+
+        return false;
+    }
+}
