@@ -21,14 +21,29 @@ internal sealed record CatalogRelation(uint Oid, string Name, uint Namespace, ch
 /// <param name="Collation">typcollation.</param>
 internal sealed record CatalogType(uint Oid, string Name, uint Namespace, char Kind, uint Relation, uint Element, uint Base, uint Collation);
 
-/// <summary>A column (pg_attribute).</summary>
-/// <param name="Name">attname.</param>
-/// <param name="Number">attnum.</param>
-/// <param name="Type">atttypid.</param>
-/// <param name="NotNull">attnotnull.</param>
-/// <param name="Dropped">attisdropped.</param>
-/// <param name="Collation">attcollation.</param>
-internal sealed record CatalogAttribute(string Name, int Number, uint Type, bool NotNull, bool Dropped, uint Collation);
+/// <summary>A column (pg_attribute). There are many, and few of their names are ever asked for: they stay in their row.</summary>
+/// <param name="row">The row.</param>
+/// <param name="number">attnum.</param>
+internal sealed class CatalogAttribute(CatalogRow row, int number)
+{
+    /// <summary>attname.</summary>
+    public string Name => row.Text("attname") ?? "?";
+
+    /// <summary>attnum.</summary>
+    public int Number => number;
+
+    /// <summary>atttypid.</summary>
+    public uint Type { get; } = row.UInt("atttypid") ?? 0;
+
+    /// <summary>attnotnull.</summary>
+    public bool NotNull => row.Bool("attnotnull") ?? false;
+
+    /// <summary>attisdropped.</summary>
+    public bool Dropped => row.Bool("attisdropped") ?? false;
+
+    /// <summary>attcollation.</summary>
+    public uint Collation => row.UInt("attcollation") ?? 0;
+}
 
 /// <summary>The relations, types and columns of one database, read once for all questions about it.</summary>
 internal sealed class CatalogObjects
@@ -102,7 +117,7 @@ internal sealed class CatalogObjects
             }
         }
 
-        list.Add(new(row.Text("attname") ?? "?", number, row.UInt("atttypid") ?? 0, row.Bool("attnotnull") ?? false, row.Bool("attisdropped") ?? false, row.UInt("attcollation") ?? 0));
+        list.Add(new(row, number));
     }
 
     /// <summary>Whether a namespace is the system's or one of temporary tables.</summary>

@@ -28,12 +28,16 @@ internal sealed class CatalogShape
         }
 
         FixedStarts = [.. starts];
+        FixedEnd = at;
     }
 
     public CatalogColumn[] Columns { get; }
 
     /// <summary>Where the first columns lie after the row's header, as long as their lengths are fixed and none is null.</summary>
     public int[] FixedStarts { get; }
+
+    /// <summary>Where these columns end.</summary>
+    public int FixedEnd { get; }
 
     public int Place(string name) => places.GetValueOrDefault(name, -1);
 }
@@ -150,18 +154,40 @@ internal readonly struct CatalogRow
     private bool IsNull(int column) => column >= row.Attributes
         || ((row.InfoMask & 1) != 0 && (23 + column / 8 >= row.HeaderBytes || (row.Bytes[23 + column / 8] >> column % 8 & 1) == 0));
 
+    /// <summary>Whether none of the first columns is null.</summary>
+    private bool HasFirst(int count)
+    {
+        if (count > row.Attributes || ((row.InfoMask & 1) != 0 && 23 + (count + 7) / 8 > row.HeaderBytes))
+        {
+            return false;
+        }
+
+        if ((row.InfoMask & 1) == 0)
+        {
+            return true;
+        }
+
+        var bits = row.Bytes[23..];
+        return !bits[..(count / 8)].ContainsAnyExcept((byte)0xff) && (count % 8 == 0 || (bits[count / 8] & ((1 << count % 8) - 1)) == (1 << count % 8) - 1);
+    }
+
     /// <summary>Where a column lies; length -1: null, or out of line at that place; from -1: the row ends before.</summary>
     private (int From, int Length) Find(int wanted)
     {
         var bytes = row.Bytes;
         var columns = shape.Columns;
-        if (wanted < shape.FixedStarts.Length && (row.InfoMask & 1) == 0 && wanted < row.Attributes && row.HeaderBytes + shape.FixedStarts[wanted] + columns[wanted].Length <= bytes.Length)
+        var (at, first) = (row.HeaderBytes, 0);
+        if (row.HeaderBytes + shape.FixedEnd <= bytes.Length && HasFirst(shape.FixedStarts.Length))
         {
-            return (row.HeaderBytes + shape.FixedStarts[wanted], columns[wanted].Length);
+            if (wanted < shape.FixedStarts.Length)
+            {
+                return (row.HeaderBytes + shape.FixedStarts[wanted], columns[wanted].Length);
+            }
+
+            (at, first) = (row.HeaderBytes + shape.FixedEnd, shape.FixedStarts.Length);
         }
 
-        var at = row.HeaderBytes;
-        for (var i = 0; i < columns.Length; i++)
+        for (var i = first; i < columns.Length; i++)
         {
             var column = columns[i];
             if (IsNull(i))

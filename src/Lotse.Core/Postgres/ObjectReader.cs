@@ -76,32 +76,36 @@ internal sealed class ObjectReader
     private TypeUse[] Uses(Func<CatalogType, bool> isMeant)
     {
         var meant = objects.Types.Values.Where(isMeant).ToDictionary(t => t.Oid, t => t.Name);
-        var pending = new Queue<uint>(meant.Keys);
-        while (pending.TryDequeue(out var inner))
+        for (var grown = -1; grown != meant.Count && meant.Count > 0;)
         {
-            foreach (var outer in Holders[inner])
+            grown = meant.Count;
+            foreach (var (inner, outer) in Plain)
             {
-                if (meant.TryAdd(outer, meant[inner]))
+                if (meant.TryGetValue(inner, out var name))
                 {
-                    pending.Enqueue(outer);
+                    meant.TryAdd(outer, name);
+                }
+            }
+
+            foreach (var type in objects.Types.Values.Where(t => t.Kind == 'c' && !meant.ContainsKey(t.Oid)))
+            {
+                if (objects.Columns.TryGetValue(type.Relation, out var inside) && inside.Find(c => meant.ContainsKey(c.Type) && !c.Dropped) is { } holder)
+                {
+                    meant[type.Oid] = meant[holder.Type];
                 }
             }
         }
 
         return [.. objects.Relations.Values
             .Where(r => r.Oid >= FirstNormal && (r.Kind is 'r' or 'm' or 'i') && !objects.IsSystem(r.Namespace) && objects.Columns.ContainsKey(r.Oid))
-            .SelectMany(r => objects.Columns[r.Oid].Where(c => !c.Dropped && meant.ContainsKey(c.Type)).Select(c => new TypeUse($"{objects.Name(r)}.{c.Name}", meant[c.Type])))
+            .SelectMany(r => objects.Columns[r.Oid].Where(c => meant.ContainsKey(c.Type) && !c.Dropped).Select(c => new TypeUse($"{objects.Name(r)}.{c.Name}", meant[c.Type])))
             .OrderBy(u => u.Column, StringComparer.Ordinal)];
     }
 
-    /// <summary>For each type those that are made of it: domains, arrays, rows of tables and types, ranges.</summary>
-    private ILookup<uint, uint> Holders => field ??= objects.Types.Values.SelectMany(t => t switch
-    {
-        { Kind: 'd' } => [(t.Base, t.Oid)],
-        { Kind: 'b', Element: not 0 } => [(t.Element, t.Oid)],
-        { Kind: 'c' } when objects.Columns.TryGetValue(t.Relation, out var inside) => inside.Where(c => !c.Dropped).Select(c => (c.Type, t.Oid)),
-        _ => Enumerable.Empty<(uint, uint)>(),
-    }).Concat(Catalogs.Of(Folder, Catalogs.Range).Select(r => (r.UInt("rngsubtype") ?? 0, r.UInt("rngtypid") ?? 0))).ToLookup(p => p.Item1, p => p.Item2);
+    /// <summary>Types and those that are made of them: domains, arrays, ranges. Rows are looked at by their columns.</summary>
+    private (uint Inner, uint Outer)[] Plain => field ??= [.. objects.Types.Values.Where(t => t.Kind == 'd').Select(t => (t.Base, t.Oid)),
+        .. objects.Types.Values.Where(t => t is { Kind: 'b', Element: not 0 }).Select(t => (t.Element, t.Oid)),
+        .. Catalogs.Of(Folder, Catalogs.Range).Select(r => (r.UInt("rngsubtype") ?? 0, r.UInt("rngtypid") ?? 0))];
 
     /// <summary>check_for_incompatible_polymorphics.</summary>
     private string[] Polymorphic(Dictionary<uint, string> procedures)
