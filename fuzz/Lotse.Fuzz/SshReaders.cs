@@ -30,7 +30,7 @@ internal static class SshReaders
         try
         {
             connection.Identify();
-            connection.ExchangeKeys();
+            connection.ExchangeKeys([]);
             transport = "agreed";
         }
         catch (SshProtocolException e)

@@ -19,6 +19,14 @@ internal sealed record Target(string Name, Func<IEnumerable<byte[]>> Seeds, Func
         new("mail-zone", () => Files("tests/data/mail", "*.zone"), MailReaders.Zone),
         new("mail-records", MailReaders.Texts, MailReaders.Records),
         new("mail-messages", () => Files("tests/data/mail/messages", "*.eml"), MailReaders.Mail),
+        new("pg-control", () => Files("tests/data/pg/control", "1?"), PgReaders.Control),
+        new("pg-directory", () => Files("tests/data/pg/control", "1?"), PgReaders.Directory),
+        new("pg-pages", () => Files("tests/data/pg/pages", "*"), PgReaders.Pages),
+        new("pg-wal", PgReaders.Segments, PgReaders.Log),
+        new("pg-configuration", PgReaders.Configurations, PgReaders.Configuration),
+        new("pg-log", PgReaders.Logs, PgReaders.Messages),
+        new("pg-rules", PgReaders.Trees, PgReaders.Rules),
+        new("pg-texts", PgReaders.Bodies, PgReaders.Texts),
     ];
 
     /// <summary>Files of the checkout.</summary>

@@ -19,6 +19,7 @@ internal static class Table
         EditCommand.Edit,
         General.Why,
         General.Doctor,
+        .. HookCommands.All,
         General.Explain,
         General.Completion,
         General.ManPage,

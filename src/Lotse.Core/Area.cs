@@ -13,6 +13,9 @@ public sealed record Area(string Name, string Symptom, Func<Host, Report> Check,
     /// <summary>Asks the real program whether a plan of this area has worked; null: the area makes no plans.</summary>
     public Func<Host, Plan, Report>? Prove { get; init; }
 
+    /// <summary>Says which of the things that work now an upgrade or the next boot will break: errors and warnings only, offline, quick. Null: the area foresees nothing.</summary>
+    public Func<Host, Upcoming, Report>? Foresee { get; init; }
+
     /// <summary>Every area that is built, in the order of the help.</summary>
     public static IReadOnlyList<Area> All { get; } =
     [

@@ -62,6 +62,10 @@ public sealed class ExitsRemoteTests : IDisposable
         Assert.Equal("yes", proof[$"{Server} answers the router's address in lan, dd00:11:22:1::77"]);
         Assert.Equal("yes", proof["10.213.77.2 answers this computer"]);
 
+        // The router is ::1 there, and so is the far end: a host's place is taken, and given back.
+        Assert.Equal("yes", proof["packets from dd00:11:22:2:6c6f:7473:6500:1 leave as 2000:30:40:50:6c6f:7473:6500:1"]);
+        Assert.DoesNotContain("6c6f", Lab.Run(Soon, "ip", "-n", there.Space, "-6", "addr", "show").Text, StringComparison.Ordinal);
+
         var undone = there.Lotse("undo", "--host", "lab");
         Assert.True(undone.ExitCode == 0, undone.Text + undone.ErrorText);
         Assert.Equal(before, RemoteMachine.Tree(there.Root));
@@ -136,7 +140,7 @@ public sealed class ExitsRemoteTests : IDisposable
             (there.Space, "link set wg0 arp off up"), (far, "link set x0 arp off up"), (far, "link set lo up"),
             (far, "addr add 2000:30:40:50::1/128 dev x0 nodad"), (far, $"addr add {Server}/128 dev lo nodad"), (far, "-6 route add 2000:30:40:50::/64 dev x0"),
             (there.Space, "addr add 2000:30:40:50::2/128 dev wg0 nodad"), (there.Space, "-6 route add default dev wg0 metric 1024"), (there.Space, "-6 route add 2000:30:40:50::1/128 dev wg0"),
-            (there.Space, "link add br-lan type bridge"), (there.Space, "link set br-lan up"), (there.Space, "addr add dd00:11:22:1::77/64 dev br-lan nodad"), (there.Space, "-6 route add unreachable 2000:30:40:50::/64 metric 2147483647"),
+            (there.Space, "link add br-lan type bridge"), (there.Space, "link set br-lan up"), (there.Space, "addr add dd00:11:22:1::77/64 dev br-lan nodad"), (there.Space, "link add br-guest type bridge"), (there.Space, "link set br-guest up"), (there.Space, "addr add dd00:11:22:2::1/64 dev br-guest nodad"), (there.Space, "-6 route add unreachable 2000:30:40:50::/64 metric 2147483647"),
         })
         {
             Ip(space, line);

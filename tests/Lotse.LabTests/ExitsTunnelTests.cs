@@ -76,6 +76,7 @@ public sealed class ExitsTunnelTests
         Assert.Equal("2000:30:40:50::2", lab.In("router", "python3", "-c", Ask, "2001:db8:ffff::10").Trim());
     }
 
+    /// <summary>Tears at random moments; LOTSE_TEARS says how many, to see how the times spread.</summary>
     [Fact]
     public void A_naive_client_falls_back_when_the_far_end_dies_and_comes_back()
     {
@@ -110,20 +111,29 @@ public sealed class ExitsTunnelTests
         Until(TimeSpan.FromSeconds(20), () => lab.In("lan1", "ip", "-6", "route", "show", "default").Contains("default", StringComparison.Ordinal));
         Assert.Equal("2001:db8:ffff::10", Connect().Server);
 
-        lab.Batch("vps", $"link set {lab.Far} down");
-        var clock = Stopwatch.StartNew();
-        var (server, _) = Connect();
-        var fallback = clock.Elapsed.TotalSeconds;
-        Assert.Equal("198.51.100.10", server);
-        Assert.InRange(fallback, 0, 12);
+        var tears = int.Parse(Environment.GetEnvironmentVariable("LOTSE_TEARS") ?? "2", CultureInfo.InvariantCulture);
+        var (fallen, returned) = (new List<double>(), new List<double>());
+        for (var tear = 0; tear < tears; tear++)
+        {
+            Thread.Sleep(Random.Shared.Next(2000));
+            lab.Batch("vps", $"link set {lab.Far} down");
+            var clock = Stopwatch.StartNew();
+            Assert.Equal("198.51.100.10", Connect().Server);
+            fallen.Add(clock.Elapsed.TotalSeconds);
+            Thread.Sleep(Random.Shared.Next(tears == 2 ? 2000 : 8000));
 
-        lab.Batch("vps", $"link set {lab.Far} up", $"addr replace 2000:30:40:50::1/128 dev {lab.Far} nodad", $"-6 route replace 2000:30:40:50::/60 dev {lab.Far}");
-        clock.Restart();
-        Until(TimeSpan.FromSeconds(12), () => Connect().Server == "2001:db8:ffff::10");
-        var back = clock.Elapsed.TotalSeconds;
-        TestContext.Current.SendDiagnosticMessage($"fell back after {fallback:0.0} s, came back after {back:0.0} s");
-        // Three to five seconds here; a busy machine takes longer, never as long as the 134 s without the guard.
-        Assert.InRange(back, 0, 11);
+            // The far end has lost its sessions, as after a restart.
+            lab.Batch("vps", $"link set {lab.Far} up", $"addr replace 2000:30:40:50::1/128 dev {lab.Far} nodad", $"-6 route replace 2000:30:40:50::/60 dev {lab.Far}");
+            clock.Restart();
+            Until(TimeSpan.FromSeconds(20), () => Connect().Server == "2001:db8:ffff::10");
+            returned.Add(clock.Elapsed.TotalSeconds);
+        }
+
+        TestContext.Current.SendDiagnosticMessage($"fell back after {Seconds(fallen)} s, came back after {Seconds(returned)} s");
+
+        // Four to six seconds and one to four on an idle machine; a busy one takes longer, never as long as the 134 s without the guard.
+        Assert.InRange(fallen.Max(), 0, 12);
+        Assert.InRange(returned.Max(), 0, 11);
 
         (string Server, double Seconds) Connect()
         {
@@ -131,6 +141,8 @@ public sealed class ExitsTunnelTests
             return words.Length == 2 ? (words[0], double.Parse(words[1], CultureInfo.InvariantCulture)) : ("", 0);
         }
     }
+
+    private static string Seconds(IEnumerable<double> times) => string.Join(' ', times.Order().Select(t => t.ToString("0.0", CultureInfo.InvariantCulture)));
 
     private static void Until(TimeSpan time, Func<bool> holds)
     {

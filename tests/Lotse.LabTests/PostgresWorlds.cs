@@ -8,40 +8,40 @@ namespace Lotse.LabTests;
 internal interface IUpgradeWorld : IDisposable
 {
     /// <summary>A folder of its own.</summary>
-    string Folder { get; }
+    public string Folder { get; }
 
     /// <summary>For lotse.</summary>
-    Dictionary<string, string?> Environment { get; }
+    public Dictionary<string, string?> Environment { get; }
 
     /// <summary>The arguments of pg plan.</summary>
-    string[] Wish { get; }
+    public string[] Wish { get; }
 
     /// <summary>Where pg_upgrade writes its logs.</summary>
-    string Output { get; }
+    public string Output { get; }
 
     /// <summary>Runs lotse.</summary>
-    Lab.Ran Lotse(string verb, params string[] arguments);
+    public Lab.Ran Lotse(string verb, params string[] arguments);
 
     /// <summary>Runs lotse.</summary>
-    Lab.Ran Lotse(string area, string verb, string[] arguments) => Lotse(area, [verb, .. arguments]);
+    public Lab.Ran Lotse(string area, string verb, string[] arguments) => Lotse(area, [verb, .. arguments]);
 
     /// <summary>Counts and digests of all that users have, asked of what serves them now.</summary>
-    string Content();
+    public string Content();
 
     /// <summary>The major version that serves.</summary>
-    int Version();
+    public int Version();
 
     /// <summary>Does it.</summary>
-    void Hit(string victim, int lotse);
+    public void Hit(string victim, int lotse);
 
     /// <summary>Gives room back.</summary>
-    void Heal();
+    public void Heal();
 
     /// <summary>Starts the servers that the power cut took, where lotse had nothing left to do.</summary>
-    void Settled(bool applied);
+    public void Settled(bool applied);
 
     /// <summary>One server a directory, and the cluster takes writes.</summary>
-    void MustBeSound(int version);
+    public void MustBeSound(int version);
 }
 
 /// <summary>What worlds have in common.</summary>

@@ -31,11 +31,11 @@ public sealed class SshInitrdImageTests : IDisposable
         File.WriteAllText(root + "/etc/dropbear/initramfs/authorized_keys", "");
         Assert.Contains("ssh/initrd-no-key", Ids(Made(root)));
 
-        Prepare(root, "/etc/dropbear/initramfs", "dropbear.conf");
+        Prepare(lab, root, "/etc/dropbear/initramfs", "dropbear.conf");
         File.Delete(root + "/etc/dropbear/initramfs/dropbear_ed25519_host_key");
         Assert.Contains("ssh/initrd-no-host-keys", Ids(Made(root)));
 
-        Prepare(root, "/etc/dropbear/initramfs", "dropbear.conf");
+        Prepare(lab, root, "/etc/dropbear/initramfs", "dropbear.conf");
         var hook = root + "/usr/share/initramfs-tools/hooks/cryptroot-unlock";
         var content = File.ReadAllText(hook);
         File.WriteAllText(hook, "#!/bin/sh\nexit 0\n");
@@ -75,20 +75,26 @@ public sealed class SshInitrdImageTests : IDisposable
         return $"{Type} {Convert.ToBase64String([.. Field(Encoding.ASCII.GetBytes(Type)), .. Field([.. Enumerable.Range(1, 32).Select(i => (byte)i)]), .. Field("ssh:"u8.ToArray())])} me@token\n";
     }
 
-    private string Root(string release, string place, string configuration)
+    /// <summary>What makes images with an ssh server in a release of Debian, and its apt.</summary>
+    internal static DebianRoot Packages(string release)
     {
         Lab.Needs("unmkinitramfs", "unshare", "dropbearkey");
-        var root = DebianRoot.Of(
+        return DebianRoot.Of(
             release, "initramfs", "initramfs-tools", "dropbear-initramfs", "cryptsetup-initramfs", "busybox", "dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "util-linux", "bash", "debianutils", "kmod", "udev",
-            "libc-bin", "linux-base", "login", "passwd", "mount").Folder;
+            "libc-bin", "linux-base", "login", "passwd", "mount", "apt", "dpkg", "diffutils", "openssh-client");
+    }
+
+    private string Root(string release, string place, string configuration)
+    {
+        var root = Packages(release).Folder;
         lab.Keys();
-        Prepare(root, place, configuration);
+        Prepare(lab, root, place, configuration);
         Make(root);
         return root;
     }
 
     /// <summary>What the packages' installation and an administrator would have done. There is no kernel in the image: none is started.</summary>
-    private void Prepare(string root, string place, string configuration)
+    internal static void Prepare(SshLab lab, string root, string place, string configuration)
     {
         SshLab.Must("chroot", root, "ldconfig");
         if (!File.Exists(root + "/usr/bin/awk"))

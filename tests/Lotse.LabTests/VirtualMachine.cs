@@ -27,29 +27,7 @@ internal static partial class VirtualMachine
         var folder = Directory.CreateTempSubdirectory("lotse-vm-").FullName;
         try
         {
-            var root = Path.Combine(folder, "root");
-            foreach (var name in new[] { "bin", "proc", "sys", "dev", "tm", "tmp", "modules" })
-            {
-                Directory.CreateDirectory(Path.Combine(root, name));
-            }
-
-            File.Copy("/bin/busybox", Path.Combine(root, "bin", "busybox"));
-            foreach (var applet in "sh mount cat grep echo ls mkdir sleep insmod mkswap swapon poweroff kill cut uname wc".Split(' '))
-            {
-                File.CreateSymbolicLink(Path.Combine(root, "bin", applet), "busybox");
-            }
-
-            foreach (var (name, path) in files)
-            {
-                File.Copy(path, Path.Combine(root, "bin", name));
-            }
-
-            UnpackModules(kernel, root);
-
-            var init = Path.Combine(root, "init");
-            File.WriteAllText(init, Init + script + "\necho === end\npoweroff -f\n");
-            File.SetUnixFileMode(init, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            PackInitrd(root, Path.Combine(folder, "initrd"));
+            MakeFirstRoot(kernel, Path.Combine(folder, "root"), Path.Combine(folder, "initrd"), "sh mount cat grep echo ls mkdir sleep insmod mkswap swapon poweroff kill cut uname wc", Init + script + "\necho === end\npoweroff -f\n", files);
             using (var disk = File.Create(Path.Combine(folder, "disk")))
             {
                 disk.SetLength(256 << 20);
@@ -72,24 +50,68 @@ internal static partial class VirtualMachine
     /// <param name="disks">Raw images, as /dev/vda, /dev/vdb…</param>
     /// <returns>What it wrote to its console.</returns>
     public static string Boot(string kernel, string initrd, string append, params string[] disks) =>
-        Lab.Run(TimeSpan.FromMinutes(4), [
+        Lab.Run(TimeSpan.FromMinutes(4), Command(kernel, initrd, append, disks)).Text.Replace("\r", "", StringComparison.Ordinal);
+
+    /// <summary>The command that boots a kernel, with its console on standard output.</summary>
+    public static string[] Command(string kernel, string initrd, string append, params string[] disks) =>
+        [
             "qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "768", "-smp", "2", "-nographic", "-no-reboot",
             "-kernel", Directory.GetFiles(Path.Combine(kernel, "boot"), "vmlinuz-*").Single(), "-initrd", initrd, "-append", $"console=ttyS0 quiet panic=-1 {append}",
-            .. disks.SelectMany(disk => new[] { "-drive", $"file={disk},format=raw,if=virtio,cache=unsafe" })]).Text.Replace("\r", "", StringComparison.Ordinal);
+            .. disks.SelectMany(disk => new[] { "-drive", $"file={disk},format=raw,if=virtio,cache=unsafe" }),
+        ];
 
     /// <summary>What a console shows between lines <c>=== NAME</c>, by name.</summary>
     public static Dictionary<string, string> Sections(string console) => Section().Matches(console).ToDictionary(m => m.Groups["name"].Value, m => m.Groups["text"].Value);
 
-    /// <summary>Packs a folder as the first root of a kernel.</summary>
-    public static void PackInitrd(string root, string initrd) => Must("sh", "-c", "cd \"$0\" && find . | cpio -o -H newc --quiet | gzip -1 >\"$1\"", root, initrd);
-
-    /// <summary>Puts the modules for disks into /modules of a first root, in the order in which <see cref="LoadModules"/> loads them.</summary>
-    public static void UnpackModules(string kernel, string root)
+    /// <summary>Lays out the first root of a kernel in a folder and packs it: busybox, the modules for disks in the order in which <see cref="LoadModules"/> loads them, and what is run first.</summary>
+    /// <param name="kernel">A folder that <see cref="Kernel"/> gave.</param>
+    /// <param name="root">The folder that is made.</param>
+    /// <param name="initrd">The image that is made of it.</param>
+    /// <param name="applets">Names under which busybox is called, between spaces.</param>
+    /// <param name="init">The script that is run first.</param>
+    /// <param name="files">Programs to put into /bin: name and path; static ones.</param>
+    public static void MakeFirstRoot(string kernel, string root, string initrd, string applets, string init, params (string Name, string Path)[] files)
     {
-        foreach (var module in Modules)
+        Array.ForEach(["bin", "proc", "sys", "dev", "tm", "tmp", "new", "modules"], name => Directory.CreateDirectory(Path.Combine(root, name)));
+        File.Copy("/bin/busybox", Path.Combine(root, "bin", "busybox"));
+        Array.ForEach(applets.Split(' '), applet => File.CreateSymbolicLink(Path.Combine(root, "bin", applet), "busybox"));
+        Array.ForEach(files, file => File.Copy(file.Path, Path.Combine(root, "bin", file.Name)));
+        Array.ForEach(Modules, module => Unpack(kernel, module, Path.Combine(root, "modules", module + ".ko")));
+        File.WriteAllText(Path.Combine(root, "init"), init);
+        File.SetUnixFileMode(Path.Combine(root, "init"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Must("sh", "-c", "cd \"$0\" && find . | cpio -o -H newc --quiet | gzip -1 >\"$1\"", root, initrd);
+    }
+
+    /// <summary>Lays out a system in a folder as Debian does, with everything below usr: busybox under all its names, and programs of this machine with the libraries that they load.</summary>
+    public static void MakeSystem(string root, string[] folders, params string[] programs)
+    {
+        Array.ForEach(["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "proc", "sys", "dev", "run", "tmp", "root/.ssh", "etc/ssh", "var", .. folders], name => Directory.CreateDirectory(Path.Combine(root, name)));
+        Array.ForEach(["bin", "sbin", "lib", "lib64"], name => File.CreateSymbolicLink(Path.Combine(root, name), "usr/" + name));
+        File.CreateSymbolicLink(Path.Combine(root, "var/run"), "../run");
+        File.Copy("/bin/busybox", Path.Combine(root, "usr/bin/busybox"));
+        Must("chroot", root, "/usr/bin/busybox", "--install", "-s", "/usr/bin");
+        var libraries = programs.SelectMany(p => Lab.Run(TimeSpan.FromSeconds(20), "ldd", p).Text.Split('\n')).Select(l => l.Split(' ').FirstOrDefault(w => w.Trim().StartsWith('/'))?.Trim()).OfType<string>();
+        foreach (var file in programs.Concat(libraries).Distinct())
         {
-            Unpack(kernel, module, Path.Combine(root, "modules", module + ".ko"));
+            // lib is a link to usr/lib on the new root, as it is here.
+            var target = Path.Combine(root, file.TrimStart('/'));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Delete(target);
+            File.Copy(file, target);
         }
+    }
+
+    /// <summary>Writes a file below a root.</summary>
+    /// <param name="root">The root.</param>
+    /// <param name="path">From there, with a slash in front.</param>
+    /// <param name="text">Its content.</param>
+    /// <param name="mode">Its mode, in octal digits.</param>
+    public static void Write(string root, string path, string text, string mode = "644")
+    {
+        var file = Path.Combine(root, path.TrimStart('/'));
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        File.WriteAllText(file, text);
+        File.SetUnixFileMode(file, (UnixFileMode)Convert.ToInt32(mode, 8));
     }
 
     /// <summary>Shell lines that load the modules for disks.</summary>

@@ -52,7 +52,7 @@ internal static class ExitsCommands
         },
         new("exits guard", "plan a watcher on the router: hosts fall back to IPv4 when the far end is dead", Guard)
         {
-            Description = "A POSIX script of 50 lines with a service of procd: it asks the far end every second by a route of its own, and takes the default route away after three silences.",
+            Description = "A POSIX script with a service of procd: it asks the far end every second by a route of its own, and takes the default route away after three silences.",
             Options = [new("--probe", Takes.Text, "ADDRESS", "the far end's address in the tunnel"), Far, FarRoot, Planning.Output],
             Examples = [new("the far end's address in the tunnel is known", "exits guard --host root@192.168.1.1 --probe 2001:db8:1:2::1 -o guard.json")],
         },

@@ -13,10 +13,10 @@ internal static class PgCommands
 
     public static readonly Command[] All =
     [
-        new("pg", "the PostgreSQL clusters of this machine", List)
+        new("pg", "the PostgreSQL clusters of this machine", PgList.Print)
         {
-            Description = "Looks where Debian, Red Hat and the volumes of Docker and Podman have their data directories, and reads them without starting anything.",
-            Examples = [new("what is here, and until when it is kept", "pg")],
+            Description = "Looks where Debian, Red Hat and the volumes of Docker and Podman have their data directories, and where the containers of both have theirs, and reads them without starting anything: version, state, size, until when it is kept, and what the next and the newest major version would break.",
+            Examples = [new("what is here, until when it is kept, and what an upgrade would break", "pg")],
         },
         new("pg facts", "what a data directory says, without starting a server", Facts)
         {
@@ -176,47 +176,6 @@ internal static class PgCommands
         var report = LogDiagnosis.Explain(LogFiles.Of(host, path, text));
         return General.Print(call, report.Findings.Length + report.Reasons.Length + report.Unknowns.Length > 0 || report.Verdict.ToString().StartsWith("the upgrade", StringComparison.Ordinal) ? report
             : report with { Unknowns = [new("what the text means", "no line of it is one that lotse knows", "the server's own log holds more than clients are told: lotse pg why DATADIR")] });
-    });
-
-    private static int List(Invocation call) => Hosting.With(call, host =>
-    {
-        var clusters = new List<ClusterFacts>();
-        var unknowns = new List<Unknown>();
-        foreach (var place in ClusterList.Places(host))
-        {
-            var read = ClusterReader.Read(host, place, deep: false);
-            if (read.Ok)
-            {
-                clusters.Add(read.Value);
-            }
-            else
-            {
-                unknowns.Add(new($"the cluster in {Value.Path(place)}", read.Error!.Message, "as root: the same command"));
-            }
-        }
-
-        var report = ClusterDiagnosis.Machine(clusters, DateOnly.FromDateTime(host.Now.UtcDateTime));
-        report = report with { Unknowns = [.. report.Unknowns, .. unknowns] };
-        if (call.Has("--json"))
-        {
-            return General.Print(call, report);
-        }
-
-        call.Output.Bold(report.Verdict.ToString());
-        call.Output.Line();
-        if (clusters.Count > 0)
-        {
-            call.Output.Line();
-            call.Output.Line($"{"VERSION",7} {"STATE",-14} {"SIZE",10} {"KEPT UNTIL",-10}  DIRECTORY");
-            foreach (var c in clusters)
-            {
-                var until = VersionTables.Lifetimes.FirstOrDefault(l => l.Major == c.Version)?.Until.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture) ?? "?";
-                call.Output.Line($"{c.Version,7} {(c.IsRunning ? "running" : c.Control?.State ?? "?"),-14} {(c.Sizes is { } sizes ? Amount.OfKib(sizes.TotalBytes / 1024) : "?"),10} {until,-10}  {ByteText.Escape(c.Directory)}");
-            }
-        }
-
-        ReportText.Findings(call.Output, report);
-        return ExitCode.Of(report, call.FailOn);
     });
 
     private static int Facts(Invocation call) => Hosting.With(call, host =>

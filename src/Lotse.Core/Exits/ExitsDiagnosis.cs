@@ -12,8 +12,7 @@ public static class ExitsDiagnosis
         var findings = ExitsFindings.Of(model);
         if (!facts.IsRouter)
         {
-            return facts.Linux is { } linux
-                ? new($"a plain Linux router: {string.Join(", ", linux.Lans.Select(l => l.Device))} and the tunnel {linux.Tunnel.Device}", [], findings.Where(f => f.Id is "exits/forwarding-drops-ra-route").ToArray(), [new("how its packets leave", "only what a plan of lotse makes of such a router is foretold", "lotse exits plan --prove plans an exit and sends packets through its twin")])
+            return facts.Linux is not null ? OfLinux(LinuxPath.All(facts, PacketPath.SomeServer).ToArray(), findings)
                 : facts.Far is null
                 ? new("not a router: there is no /etc/config, and no tunnel of WireGuard", [], [], [new("how packets leave", facts.Network.Error?.Message ?? "there is no /etc/config/network", "lotse exits why --host root@ROUTER, or --root with a copy of its /etc")])
                 : new(findings.Length == 0 ? "the far end of a tunnel: nothing found" : (Text)$"the far end of a tunnel: {findings[0].Title}", [], findings, Undecided(facts)) { Answer = ExitsAnswer.Part([], []) };
@@ -34,6 +33,13 @@ public static class ExitsDiagnosis
     /// <param name="destination">A server.</param>
     public static Report One(ExitsFacts facts, IpAddress source, IpAddress destination)
     {
+        if (facts is { IsRouter: false, Linux: not null })
+        {
+            return LinuxPath.One(facts, source, destination) is { } way
+                ? new(Sentence(way), way.Hops, [], []) { Answer = ExitsAnswer.Part([way], []) }
+                : new("not known", [], [], [new($"the way of a packet from {source}", $"no network of {LinuxRouter.Folder} has that prefix", "lotse exits why lists the networks")]);
+        }
+
         var model = RouterModel.Of(facts);
         var lan = model.Network?.Lans.FirstOrDefault(l => l.V6.Any(a => a.Prefix.Length < 128 && a.Prefix.Contains(source)));
         if (model.Network is null || lan is null)
@@ -43,6 +49,15 @@ public static class ExitsDiagnosis
 
         var path = PacketPath.Of(model, lan, source, destination);
         return new(Sentence(path), path.Hops, [.. ExitsFindings.Of(model).Where(f => f.Severity == Severity.Error)], Unknowns(model)) { Answer = ExitsAnswer.Part([path], [.. model.OuterPrefixes]) };
+    }
+
+    /// <summary>A plain Linux router, network by network.</summary>
+    private static Report OfLinux(PacketPath[] paths, Finding[] findings)
+    {
+        var broken = paths.FirstOrDefault(p => p.Works == Lotse.Verdict.No);
+        var verdict = broken is not null ? $"IPv6 of {string.Join(", ", paths.Where(p => p.Works == Lotse.Verdict.No).Select(p => p.Lan.Name))} does not reach the Internet: not true that {broken.Hops.First(h => h.Verdict == Lotse.Verdict.No).Text}"
+            : paths.Length == 0 ? "no inner network has a fixed address" : (Text)$"IPv6 leaves by {string.Join(", ", paths.Select(p => p.Exit?.Device ?? "an unknown way").Distinct())}: {string.Join("; ", paths.Select(p => (string)$"{p.Lan.Name} {Short(p)}"))}";
+        return new(verdict, [.. paths.SelectMany(p => p.Hops)], [.. findings.Where(f => f.Id is "exits/forwarding-drops-ra-route")], [.. paths.SelectMany(p => p.Hops).Where(h => h.Verdict == Lotse.Verdict.Unknown).DistinctBy(h => h.Text).Select(h => new Unknown(h.Text, h.Seen.Length > 0 ? h.Seen[0].What : "not said in the files", "run lotse exits why on the router itself, as root"))]) { Answer = ExitsAnswer.Part(paths, []) };
     }
 
     /// <summary>A line for each inner network of a report of <see cref="Whole"/>.</summary>
@@ -80,6 +95,7 @@ public static class ExitsDiagnosis
 
     private static string Short(PacketPath path) => path.Rule switch
     {
+        null when path.Seen is { } seen && seen != path.Source => $"as {seen}",
         null => "as itself",
         { Verb: Lotse.Exits.Verb.Masquerade } => "as the tunnel's address",
         { Verb: Lotse.Exits.Verb.SnatPrefix } rule => $"behind {rule.To}",

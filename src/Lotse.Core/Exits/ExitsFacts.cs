@@ -46,6 +46,9 @@ public sealed record ExitsFacts
     /// <summary>/etc/config/lotse-guard, the watcher's settings.</summary>
     public ReadText? Guard { get; init; }
 
+    /// <summary>The watcher's program and service, read where its settings are there.</summary>
+    public ReadText[] GuardPrograms { get; init; } = [];
+
     /// <summary>/etc/config/mwan3, whose tracking is a watcher too.</summary>
     public ReadText? Mwan3 { get; init; }
 
@@ -86,8 +89,11 @@ public sealed record ExitsFacts
         var dropIns = DropInsOf(host);
         var included = Includes(facts.Firewall).Concat(dropIns).Distinct().ToArray();
         var texts = host.ReadFiles(included, 1 << 20);
+        string[] programs = facts.Guard.Text is null ? [] : [ExitsGuard.Program, ExitsGuard.Init];
+        var installed = host.ReadFiles(programs, 1 << 20);
         return facts with
         {
+            GuardPrograms = [.. programs.Select((p, i) => Text(p, installed[i]))],
             DropIns = dropIns,
             Included = [.. included.Select((p, i) => Text(p, texts[i]))],
             Fw4 = host.Status("/sbin/fw4") is { Ok: true } ? true : host.Status("/sbin/fw3") is { Ok: true } ? false : null,

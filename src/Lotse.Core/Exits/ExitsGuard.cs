@@ -5,8 +5,11 @@ namespace Lotse.Exits;
 /// <summary>Plans the watcher that takes IPv6 away from the hosts while the far end of the tunnel is dead.</summary>
 public static class ExitsGuard
 {
-    private const string Program = "/usr/sbin/lotse-guard";
-    private const string Init = "/etc/init.d/lotse-guard";
+    /// <summary>The watcher.</summary>
+    internal const string Program = "/usr/sbin/lotse-guard";
+
+    /// <summary>Its service.</summary>
+    internal const string Init = "/etc/init.d/lotse-guard";
     private const string Config = "/etc/config/lotse-guard";
 
     /// <summary>Makes the plan.</summary>
@@ -36,20 +39,12 @@ public static class ExitsGuard
         Reason[] reasons =
         [
             new($"{target} is asked every second by {tunnel.Device}, by a /128 route of its own", Verdict.Yes, "the default route is what it decides about"),
-            new("3 silences withdraw the default route, 2 answers bring it back: a lost probe in ten does nothing", Verdict.Yes, "three in a row at one in ten are one in a thousand"),
+            new("3 silent seconds withdraw the default route, 2 answers bring it back: a lost packet in ten does nothing", Verdict.Yes, "once one is lost, three are sent a second: at one in ten, seven lost in a row come once in months"),
             new("an unreachable default route answers hosts that still try", Verdict.Yes, "ip-route(8): no route, by ICMP, instead of silence"),
             .. lans.Select(l => new Reason($"odhcpd withdraws its announcement on {l.Lan.Name} when the route goes", l.Told.Withdrawn ? Verdict.Yes : Verdict.No, "odhcpd router.c: not where ra_default is set", new Seen($"ra_default {l.Told.RaDefault}", l.Told.Where))),
         ];
         var config = $"config guard '{tunnel.Name}'\n\toption device '{tunnel.Device}'\n\toption probe '{target}'\n";
-        List<Change> changes = [Create(Program, Embedded("lotse-guard"), 0x1ed), Create(Init, Embedded("lotse-guard.init"), 0x1ed)];
-        changes.Add(facts.Guard?.Text is { } old ? EditFile.Between(Config, ByteText.Encode(old), ByteText.Encode(config)) : Create(Config, config, 0x1a4));
-        if (facts.Guard?.Text is not null)
-        {
-            // The programs are those of the plan before; only what it watches changes.
-            changes.RemoveRange(0, 2);
-            changes = facts.Guard.Text == config ? [] : changes;
-        }
-
+        List<Change> changes = [.. Installed(facts, Program, Embedded("lotse-guard"), 0x1ed), .. Installed(facts, Init, Embedded("lotse-guard.init"), 0x1ed), .. Put(facts.Guard?.Text, Config, config, 0x1a4)];
         if (changes.Count > 0 && facts.Routes is not null)
         {
             changes.Add(new RunProgram([Init, "enable"], [Init, "disable"], 20));
@@ -68,6 +63,13 @@ public static class ExitsGuard
         using var reader = new StreamReader(typeof(ExitsGuard).Assembly.GetManifestResourceStream($"Exits/Guard/{name}")!);
         return reader.ReadToEnd();
     }
+
+    /// <summary>A program, in place of what an earlier version of Lotse has installed.</summary>
+    private static IEnumerable<Change> Installed(ExitsFacts facts, string path, string text, int mode) =>
+        Put(facts.GuardPrograms.FirstOrDefault(p => p.Path == path)?.Text, path, text, mode);
+
+    private static IEnumerable<Change> Put(string? old, string path, string text, int mode) =>
+        old == text ? [] : [old is null ? Create(path, text, mode) : EditFile.Between(path, ByteText.Encode(old), ByteText.Encode(text))];
 
     private static CreateFile Create(string path, string text, int mode) => new(path, [.. text.TrimEnd('\n').Split('\n')], mode, 0, 0);
 }

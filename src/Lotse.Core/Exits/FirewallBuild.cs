@@ -1,8 +1,10 @@
+using Lotse.Formats;
+
 namespace Lotse.Exits;
 
 /// <summary>
 /// Makes the ruleset of /etc/config/firewall as firewall4 does (fw4.uc and templates/ruleset.uc, revision b6e5157).
-/// Left out, and said so: sets, helpers, time limits, marks and port forwards' reflection, which no exit needs.
+/// Left out, and said so: sets, helpers, time limits and marks, which no exit needs.
 /// </summary>
 internal sealed partial class FirewallBuild
 {
@@ -10,14 +12,14 @@ internal sealed partial class FirewallBuild
     private static readonly string[] Verdicts = ["accept", "reject", "drop"];
 
     private readonly UciPackage package;
-    private readonly Func<string, (string Device, AddressSet[] Subnets)?> network;
+    private readonly Func<string, (string Device, IpPrefix[] Addresses)?> network;
     private readonly Firewall made = new();
     private readonly Dictionary<string, List<NftRule>> rules = [];
     private readonly bool dropInvalid;
     private readonly (string Input, string Output, string Forward) policy;
     private readonly bool synFlood;
 
-    private FirewallBuild(UciPackage package, Func<string, (string Device, AddressSet[] Subnets)?> network)
+    private FirewallBuild(UciPackage package, Func<string, (string Device, IpPrefix[] Addresses)?> network)
     {
         (this.package, this.network) = (package, network);
         var defaults = package.OfType("defaults").FirstOrDefault();
@@ -32,7 +34,7 @@ internal sealed partial class FirewallBuild
     /// <param name="network">The device of a network and the addresses on it; null: there is none of that name.</param>
     /// <param name="file">The text of a file; null: it is not there.</param>
     /// <param name="dropIns">Paths of /etc/nftables.d and /usr/share/nftables.d.</param>
-    public static Firewall Of(UciPackage package, Func<string, (string Device, AddressSet[] Subnets)?> network, Func<string, string?> file, IReadOnlyList<string> dropIns)
+    public static Firewall Of(UciPackage package, Func<string, (string Device, IpPrefix[] Addresses)?> network, Func<string, string?> file, IReadOnlyList<string> dropIns)
     {
         var build = new FirewallBuild(package, network);
         foreach (var section in package.OfType("zone"))
@@ -183,7 +185,9 @@ internal sealed partial class FirewallBuild
     private List<NftRule> Rules(string chain) => rules.TryGetValue(chain, out var list) ? list : rules[chain] = [];
 
     /// <summary>Addresses as written, or those of a network by its name.</summary>
-    private AddressSet[] Addresses(string text) => FirewallOptions.Network(text) is { } set ? [set] : network(text)?.Subnets ?? [];
+    private AddressSet[] Addresses(string text) => FirewallOptions.Network(text) is { } set ? [set] : [.. (network(text)?.Addresses ?? []).Select(Set)];
+
+    private static AddressSet Set(IpPrefix prefix) => new(prefix.First, prefix.Last, prefix.Length);
 
     private static AddressSet[] Sets(IEnumerable<(bool Not, AddressSet[] Set)> all, bool not, int family) =>
         [.. all.Where(s => s.Not == not).SelectMany(s => s.Set).Where(a => a.V6 == (family == 6))];

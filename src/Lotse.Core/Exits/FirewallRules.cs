@@ -100,11 +100,24 @@ internal sealed partial class FirewallBuild
             return;
         }
 
+        destination ??= section["dest"] is null && !snat ? Holder(to) : null;
         (snat ? destination! : source!).Needs.Add(snat ? "snat" : "dnat");
+        var reflected = !snat && destination is not null && (FirewallOptions.Bool(section.Text("reflection")) ?? true);
+        if (reflected && source!.Masq)
+        {
+            destination!.Needs.UnionWith(["accept", "dnat", "snat"]);
+        }
+
+        var done = new HashSet<string?>();
         var (also, conditional) = Also(section);
         var port = section.Text(snat ? "src_dport" : "dest_port") ?? (snat ? null : section.Text("src_dport"));
         foreach (var one in Variants(section, "src_ip", snat ? "dest_ip" : "src_dip", [source?.Family, destination?.Family, to is null ? null : to.V6 ? 6 : 4], "tcpudp", yesToAny: false, portOption: snat ? "dest_port" : "src_dport"))
         {
+            if (reflected && done.Add(one.Protocol))
+            {
+                Reflect(section, source!, destination!, one.Protocol, port, origin);
+            }
+
             Rules(snat ? $"srcnat_{destination!.Name}" : $"dstnat_{source!.Name}").Add(one with
             {
                 Verb = snat ? Verb.SnatAddress : to is null ? Verb.Other : Verb.DnatAddress,
@@ -184,13 +197,24 @@ internal sealed partial class FirewallBuild
             conditional = true;
         }
 
-        conditional |= section["start_time"] is not null || section["start_date"] is not null || section["weekdays"] is not null || section["mark"] is not null;
-        if (section.Text("limit") is { } limit && limit.Split('/') is [var rate, ..] parts && rate.All(char.IsAsciiDigit) && rate.Length is > 0 and < 10)
+        if (Limit(section) is { Length: > 0 } limit)
         {
-            var unit = parts.Length > 1 ? Units.FirstOrDefault(u => u.StartsWith(parts[1], StringComparison.Ordinal)) : "second";
-            text.Add($"limit rate {rate}/{unit ?? "second"}");
+            text.Add(limit);
         }
 
-        return (string.Join(' ', text), conditional);
+        return (string.Join(' ', text), conditional || Timed(section));
+    }
+
+    private static bool Timed(UciSection section) => section["start_time"] is not null || section["start_date"] is not null || section["weekdays"] is not null || section["mark"] is not null;
+
+    private static string Limit(UciSection section)
+    {
+        if (section.Text("limit") is not { } limit || limit.Split('/') is not [var rate, ..] parts || !rate.All(char.IsAsciiDigit) || rate.Length is 0 or > 9)
+        {
+            return "";
+        }
+
+        var unit = parts.Length > 1 ? Units.FirstOrDefault(u => u.StartsWith(parts[1], StringComparison.Ordinal)) : "second";
+        return $"limit rate {rate}/{unit ?? "second"}";
     }
 }

@@ -26,6 +26,15 @@ public sealed record LinuxTunnel(string Path, string Device, string[] Addresses,
 /// <param name="Written">Files that an earlier plan has made.</param>
 public sealed record LinuxRouter(LinuxTunnel Tunnel, LinuxNetwork[] Networks, string? Nftables, bool? Forwarding, ReadText[] Written)
 {
+    /// <summary>Files of systemd-networkd with their drop-ins, of wg-quick, and of daemons that announce: what says which hop how.</summary>
+    public ReadText[] Units { get; init; } = [];
+
+    /// <summary>What /etc/nftables.conf includes, by its whole path.</summary>
+    public ReadText[] Included { get; init; } = [];
+
+    /// <summary><c>nft list ruleset</c>; null where nothing was run.</summary>
+    public PrintedText? Ruleset { get; init; }
+
     /// <summary>Where systemd-networkd reads.</summary>
     internal const string Folder = "/etc/systemd/network";
 
@@ -37,6 +46,7 @@ public sealed record LinuxRouter(LinuxTunnel Tunnel, LinuxNetwork[] Networks, st
     {
         var tunnels = new List<LinuxTunnel>();
         var networks = new List<LinuxNetwork>();
+        var units = new List<ReadText>();
         foreach (var (folder, ending) in new[] { ("/etc/wireguard", ".conf"), (Folder, ".netdev"), (Folder, ".network") })
         {
             foreach (var name in (host.List(folder) is { Ok: true } list ? list.Value : []).Where(n => n.EndsWith(ending, StringComparison.Ordinal)))
@@ -47,6 +57,8 @@ public sealed record LinuxRouter(LinuxTunnel Tunnel, LinuxNetwork[] Networks, st
                     continue;
                 }
 
+                units.Add(new(path, ByteText.Decode(read.Value), null));
+                units.AddRange(DropIns(host, path + ".d"));
                 var lines = IniLine.Read(ByteText.Decode(read.Value)).ToArray();
                 if (ending == ".network")
                 {
@@ -68,11 +80,32 @@ public sealed record LinuxRouter(LinuxTunnel Tunnel, LinuxNetwork[] Networks, st
         tunnel = tunnel with { Addresses = [.. tunnel.Addresses.Concat(networks.Where(n => n.Device == tunnel.Device).SelectMany(n => n.Addresses)).Distinct()] };
         var written = networks.Select(n => DropIn(n.Path)).Concat([LinuxPlan.Rules, LinuxPlan.Settings, LinuxPlan.Unit]).ToArray();
         var texts = host.ReadFiles(written, 1 << 20);
+        string[] daemons = ["/etc/radvd.conf", "/etc/dnsmasq.conf"];
+        var announcing = host.ReadFiles(daemons, 1 << 20);
+        var rules = host.ReadFile("/etc/nftables.conf", 1 << 20) is { Ok: true } file ? ByteText.Decode(file.Value) : null;
+        var included = NftIncludes(rules).ToArray();
+        var more = host.ReadFiles(included, 1 << 20);
         return new(
-            tunnel, [.. networks], host.ReadFile("/etc/nftables.conf", 1 << 20) is { Ok: true } rules ? ByteText.Decode(rules.Value) : null,
+            tunnel, [.. networks], rules,
             host.ReadFile("/proc/sys/net/ipv6/conf/all/forwarding", 64) is { Ok: true } forwarding ? forwarding.Value is [(byte)'1', ..] : null,
-            [.. written.Select((p, i) => ExitsFacts.Text(p, texts[i]))]);
+            [.. written.Select((p, i) => ExitsFacts.Text(p, texts[i]))])
+        {
+            Units = [.. units, .. daemons.Select((p, i) => ExitsFacts.Text(p, announcing[i])).Where(d => d.Text is not null)],
+            Included = [.. included.Select((p, i) => ExitsFacts.Text(p, more[i]))],
+            Ruleset = ExitsFacts.Print(host, "nft", "list", "ruleset"),
+        };
     }
+
+    private static IEnumerable<ReadText> DropIns(Host host, string folder)
+    {
+        string[] paths = [.. (host.List(folder) is { Ok: true } list ? list.Value : []).Where(n => n.EndsWith(".conf", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(n => $"{folder}/{n}")];
+        var texts = host.ReadFiles(paths, 1 << 20);
+        return paths.Select((p, i) => ExitsFacts.Text(p, texts[i]));
+    }
+
+    /// <summary>Files that are included by name; with a pattern nobody knows which.</summary>
+    private static IEnumerable<string> NftIncludes(string? text) =>
+        (text ?? "").Split('\n').Select(l => l.Split('#')[0].Trim()).Where(l => l.StartsWith("include ", StringComparison.Ordinal)).Select(l => l[8..].Trim().TrimEnd(';').Trim('"', '\'')).Where(p => p.StartsWith('/') && !p.Contains('*'));
 
     /// <summary>Our drop-in for a .network or .netdev file.</summary>
     internal static string DropIn(string path) => $"{path}.d/50-lotse-exits.conf";
@@ -96,8 +129,12 @@ public sealed record LinuxRouter(LinuxTunnel Tunnel, LinuxNetwork[] Networks, st
 /// <param name="Key">Before the equals sign.</param>
 /// <param name="Value">Behind it.</param>
 /// <param name="Number">The line, from 1.</param>
-internal sealed record IniLine(string Section, string Key, string Value, int Number)
+/// <param name="Part">Which of the file's sections, from 1: those of one name are several.</param>
+internal sealed record IniLine(string Section, string Key, string Value, int Number, int Part)
 {
+    /// <summary>systemd.syntax(7): yes, true, on, 1.</summary>
+    public bool IsYes => Value.ToLowerInvariant() is "yes" or "true" or "on" or "1" or "y" or "t";
+
     /// <summary>The value's parts between commas.</summary>
     public string[] Words => Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
@@ -108,16 +145,18 @@ internal sealed record IniLine(string Section, string Key, string Value, int Num
     public static IEnumerable<IniLine> Read(string text)
     {
         var section = "";
+        var part = 0;
         foreach (var (raw, number) in text.Split('\n').Select((l, i) => (l, i + 1)))
         {
             var line = raw.Split('#')[0].Trim();
             if (line is ['[', .. var name, ']'])
             {
                 section = name;
+                part++;
             }
             else if (!line.StartsWith(';') && line.Split('=', 2) is [var key, var value])
             {
-                yield return new(section, key.Trim(), value.Trim(), number);
+                yield return new(section, key.Trim(), value.Trim(), number, part);
             }
         }
     }

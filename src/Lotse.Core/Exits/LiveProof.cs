@@ -11,6 +11,9 @@ internal static class LiveProof
     /// <summary>OpenWrt's kernels have it (CONFIG_NF_CONNTRACK_PROCFS).</summary>
     private const string Connections = "/proc/net/nf_conntrack";
 
+    /// <summary>Host bits that no host takes by itself: it is no hash and no hardware address, and too long to be typed.</summary>
+    private static readonly UInt128 SomeHost = 0x6c6f_7473_6500_0001;
+
     /// <summary>Claims about the addresses that a plan names.</summary>
     /// <param name="host">The router.</param>
     /// <param name="model">Its files and routes; null: its networks are not asked.</param>
@@ -47,13 +50,35 @@ internal static class LiveProof
 
         var packet = new Packet(null, route.Interface.Device, source, target, "ipv6-icmp");
         var seen = model.Firewall is null ? source : RouterModel.Seen(model.Translates(packet), packet, route.Interface);
-        if (seen is { } outer && outer != source && (outer.Bits & ulong.MaxValue) == 1)
+        if (seen is not { } outer || outer == source || (outer.Bits & ulong.MaxValue) != 1)
         {
-            // Host bits ::1 become those of the far end, as a rule: its answer would be to itself.
+            foreach (var claim in Asked(host, $"the router's address in {lan.Name}", source, seen, target))
+            {
+                yield return claim;
+            }
+
             yield break;
         }
 
-        yield return Claim($"{target} answers the router's address in {lan.Name}, {source}", Answers(host, target, source), target);
+        // Host bits ::1 become those of the far end, as a rule: its answer would be to itself. A host's place is taken for a moment.
+        var guest = new IpPrefix(source, 64).Network.At(SomeHost);
+        var asGuest = packet with { Source = guest };
+        using var address = Borrowed.Take(host, guest, lan.Device);
+        if (address is null)
+        {
+            yield return new($"{target} answers a host of {lan.Name}", Verdict.Unknown, "ip address add", new Seen("no address could be added", lan.Device));
+            yield break;
+        }
+
+        foreach (var claim in Asked(host, $"a host's address in {lan.Name}", guest, RouterModel.Seen(model.Translates(asGuest), asGuest, route.Interface), target))
+        {
+            yield return claim;
+        }
+    }
+
+    private static IEnumerable<Reason> Asked(Host host, string whose, IpAddress source, IpAddress? seen, IpAddress target)
+    {
+        yield return Claim($"{target} answers {whose}, {source}", Answers(host, target, source), target);
         if (host.ReadFile(Connections, 4 << 20) is { Ok: true } read && LeftAs(ByteText.Decode(read.Value), source, target) is { } left && seen is { } foretold)
         {
             yield return new($"packets from {source} leave as {foretold}", left == foretold ? Verdict.Yes : Verdict.No, "the answer that conntrack waits for is to the outer address", new Seen($"{left}", Connections));
@@ -97,5 +122,27 @@ internal static class LiveProof
                 return ran.Value.ExitCode == 0;
             }
         }
+    }
+
+    /// <summary>An address that the router has for as long as it asks.</summary>
+    private sealed class Borrowed(Host host, string[] words) : IDisposable
+    {
+        /// <summary>Gives a device an address; null where that fails.</summary>
+        /// <remarks>It ends by itself should the connection be lost, and is never chosen as a source. Busybox has no words for that.</remarks>
+        public static Borrowed? Take(Host host, IpAddress address, string device)
+        {
+            string[] words = [$"{address}/128", "dev", device];
+            if (Ran(host, ["ip", "-6", "addr", "add", .. words, "nodad", "valid_lft", "120", "preferred_lft", "0"]))
+            {
+                return new(host, words);
+            }
+
+            // Without nodad the kernel asks first whether somebody has it, for a second (RFC 4862 section 5.4).
+            return Ran(host, ["ip", "-6", "addr", "add", .. words]) && Ran(host, ["sleep", "2"]) ? new(host, words) : null;
+        }
+
+        public void Dispose() => Ran(host, ["ip", "-6", "addr", "del", .. words]);
+
+        private static bool Ran(Host host, string[] command) => host.Run(command, TimeSpan.FromSeconds(10)) is { Ok: true, Value.ExitCode: 0 };
     }
 }

@@ -119,11 +119,6 @@ internal sealed record NftRule
     /// <summary>Whether it matches; null: that cannot be told.</summary>
     public bool? Matches(Packet p)
     {
-        if (Verb == Verb.Opaque)
-        {
-            return null;
-        }
-
         var family = p.Source.IsV6 ? 6 : 4;
         var hit = (Family == 0 || Family == family)
             && Device(In, InNot, p.In) && Device(Out, OutNot, p.Out)
@@ -132,7 +127,9 @@ internal sealed record NftRule
             && Port(SourcePorts, p.SourcePort) && Port(DestinationPorts, p.DestinationPort)
             && (Icmp.Length == 0 || Icmp.Any(i => i.Family == family && i.Type == p.Icmp && i.Code is null or 0))
             && (!Established || p.Established) && (!Redirected || p.Redirected);
-        return hit && Conditional ? null : hit;
+
+        // Of a rule that is not understood what was read before the unknown word still has to hold.
+        return hit && (Conditional || Verb == Verb.Opaque) ? null : hit;
     }
 
     /// <summary>The rule as nft reads it.</summary>

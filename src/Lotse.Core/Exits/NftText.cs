@@ -8,9 +8,32 @@ namespace Lotse.Exits;
 internal static class NftText
 {
     /// <summary>Base chains with a nat or filter hook in a text that stands inside a table, or makes a table of its own.</summary>
-    public static IEnumerable<NftChain> Chains(string path, string text)
+    public static IEnumerable<NftChain> Chains(string path, string text) => Chains(path, [.. Statements(text)]).Where(c => c.Hook is not null);
+
+    /// <summary>The tables of a whole ruleset, as a file or <c>nft list ruleset</c> has it: family, and every chain.</summary>
+    public static IEnumerable<(string Family, NftChain[] Chains)> Tables(string path, string text)
     {
         var lines = Statements(text).ToArray();
+        for (var i = 0; i < lines.Length; i++)
+        {
+            if (lines[i].Words is not ["table", .. var words, "{"])
+            {
+                continue;
+            }
+
+            var (start, depth) = (i + 1, 1);
+            for (i++; i < lines.Length && depth > 0; i++)
+            {
+                depth += lines[i].Words.Count(w => w == "{") - lines[i].Words.Count(w => w == "}");
+            }
+
+            i--;
+            yield return (words.Length > 1 ? words[0] : "ip", [.. Chains(path, lines[start..i])]);
+        }
+    }
+
+    private static IEnumerable<NftChain> Chains(string path, (int Line, string Text, string[] Words)[] lines)
+    {
         for (var i = 0; i < lines.Length; i++)
         {
             if (lines[i].Words is not ["chain", var name, "{", ..])
@@ -19,7 +42,7 @@ internal static class NftText
             }
 
             var depth = 1;
-            NftChain? chain = null;
+            var chain = new NftChain(name);
             for (i++; i < lines.Length && depth > 0; i++)
             {
                 var words = lines[i].Words;
@@ -35,16 +58,13 @@ internal static class NftText
                 else if (words is ["policy", ..] or [";", ..])
                 {
                 }
-                else if (words.Length > 0 && chain is not null)
+                else if (words.Length > 0)
                 {
                     chain.Rules.Add(Rule(path, lines[i]));
                 }
             }
 
-            if (chain is not null)
-            {
-                yield return chain;
-            }
+            yield return chain;
         }
     }
 
@@ -58,14 +78,39 @@ internal static class NftText
         foreach (var raw in text.Split('\n'))
         {
             number++;
-            var line = Uncommented(raw).Trim();
-            foreach (var statement in line.StartsWith("type ", StringComparison.Ordinal) ? [line] : line.Split(';'))
+            foreach (var line in Parts(Uncommented(raw).Trim()))
             {
-                if (statement.Trim() is { Length: > 0 } one)
+                foreach (var statement in line.StartsWith("type ", StringComparison.Ordinal) ? [line] : line.Split(';'))
                 {
-                    yield return (number, one, Split(one));
+                    if (statement.Trim() is { Length: > 0 } one)
+                    {
+                        yield return (number, one, Split(one));
+                    }
                 }
             }
+        }
+    }
+
+    /// <summary>A line cut behind the brace that opens a table or chain, and before those that close one.</summary>
+    private static IEnumerable<string> Parts(string line)
+    {
+        while ((line.StartsWith("table ", StringComparison.Ordinal) || line.StartsWith("chain ", StringComparison.Ordinal)) && line.IndexOf('{', StringComparison.Ordinal) is >= 0 and var at)
+        {
+            yield return line[..(at + 1)];
+            line = line[(at + 1)..].Trim();
+        }
+
+        var closed = 0;
+        while (line.EndsWith('}') && line.Count(c => c == '}') > line.Count(c => c == '{'))
+        {
+            line = line[..^1].Trim();
+            closed++;
+        }
+
+        yield return line;
+        for (; closed > 0; closed--)
+        {
+            yield return "}";
         }
     }
 
@@ -122,7 +167,6 @@ internal static class NftText
     private static NftRule Rule(string path, (int Line, string Text, string[] Words) statement)
     {
         var origin = new RuleOrigin($"{path}:{statement.Line}", statement.Text);
-        var opaque = new NftRule { Verb = Verb.Opaque, Written = statement.Text, Origin = origin };
         var w = new Queue<string>(statement.Words);
         var rule = new NftRule { Written = statement.Text, Origin = origin };
         var done = false;
@@ -182,10 +226,62 @@ internal static class NftText
                     case "comment":
                         w.Dequeue();
                         break;
-                    case "ct" when w.Peek() == "state" && w.ElementAt(1) is "established" or "established,related" or "related":
+                    case "ct" when w.Peek() == "state" && w.ElementAt(1) == "vmap":
+                        // Verdicts by state: what is new goes on, unless there is a word for it.
+                        if (string.Join(' ', w) is var map && (map.Contains("new", StringComparison.Ordinal) || map.Contains("untracked", StringComparison.Ordinal)))
+                        {
+                            return rule with { Verb = Verb.Opaque };
+                        }
+
+                        return rule with { Established = true, Verb = Verb.Accept };
+                    case "ct" when w.Peek() == "state" && !Not(w, 1):
                         w.Dequeue();
-                        List(w);
-                        rule = rule with { Established = true };
+                        var states = List(w).ToList();
+                        while (w.Count > 0 && w.Peek() is "established" or "related" or "new" or "invalid" or "untracked")
+                        {
+                            states.Add(w.Dequeue());
+                        }
+
+                        rule = states.Contains("new") ? rule : states.Contains("invalid") && states.Count == 1 ? rule with { Conditional = true, Verb = Verb.Other } : rule with { Established = true };
+                        break;
+                    case "ct" when w.Peek() == "status" && w.ElementAt(1) == "dnat":
+                        w.Dequeue();
+                        w.Dequeue();
+                        rule = rule with { Redirected = true };
+                        break;
+                    case "icmpv6" when w.Peek() == "type":
+                        w.Dequeue();
+                        var types = List(w).SelectMany(t => byte.TryParse(t, out var number) ? [new IcmpType(6, number, null)] : IcmpTypes.Find(t)).ToArray();
+                        rule = types.Length > 0 ? rule with { Protocol = "ipv6-icmp", Icmp = types } : throw new FormatException(word);
+                        break;
+                    case "log":
+                        while (w.Count > 1 && w.Peek() is "prefix" or "level" or "flags" or "group")
+                        {
+                            w.Dequeue();
+                            w.Dequeue();
+                        }
+
+                        // It may end there.
+                        rule = done || w.Count > 0 ? rule : rule with { Verb = Verb.Other };
+                        done |= w.Count == 0;
+                        break;
+                    case "limit" when w.Peek() == "rate":
+                        rule = rule with { Conditional = true };
+                        while (w.Count > 0 && w.Peek() is not ("accept" or "drop" or "log" or "return" or "counter" or "reject" or "jump"))
+                        {
+                            w.Dequeue();
+                        }
+
+                        break;
+                    case "reject":
+                        return rule with { Verb = Verb.Jump, Target = "handle_reject" };
+                    case "jump" or "goto":
+                        rule = rule with { Verb = Verb.Jump, Target = w.Dequeue() };
+                        done = true;
+                        break;
+                    case "accept" or "drop" when rule.Verb == Verb.Other && rule.Conditional:
+                        // What conntrack calls invalid: no ordinary packet.
+                        done = true;
                         break;
                     case "accept" or "drop" or "masquerade" or "return" or "notrack":
                         rule = rule with { Verb = Enum.Parse<Verb>(word, ignoreCase: true) };
@@ -200,17 +296,17 @@ internal static class NftText
                     case "random" or "fully-random":
                         break;
                     default:
-                        return opaque;
+                        return rule with { Verb = Verb.Opaque };
                 }
             }
         }
         catch (Exception e) when (e is FormatException or InvalidOperationException or ArgumentException)
         {
-            return opaque;
+            return rule with { Verb = Verb.Opaque };
         }
 
         // A rule is printed as it was written, whatever is made of it here.
-        return done ? rule : opaque;
+        return done ? rule : rule with { Verb = Verb.Opaque };
     }
 
     private static NftRule Translation(NftRule rule, string word, Queue<string> w, ref bool done)
@@ -237,6 +333,8 @@ internal static class NftText
             },
         };
     }
+
+    private static bool Not(Queue<string> w, int at) => w.ElementAt(at) is "!=" or "!";
 
     private static bool Not(Queue<string> w)
     {

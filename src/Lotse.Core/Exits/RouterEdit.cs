@@ -323,10 +323,17 @@ internal sealed class RouterEdit
         }
     }
 
-    /// <summary>fw3 runs an include at every reload: what is there already is not added again.</summary>
+    /// <summary>fw3 runs an include at every reload: a chain of its own holds the rule, and what it held before is gone. It comes before the zones' masquerade.</summary>
     private void Script(string rule)
     {
-        created[ExitsPlan.Script] = $"#!/bin/sh\n# by lotse exits plan; run by fw3 at every reload\nip6tables -t nat -C POSTROUTING {rule} 2>/dev/null || ip6tables -t nat -A POSTROUTING {rule}\n";
+        created[ExitsPlan.Script] = $"""
+            #!/bin/sh
+            # by lotse exits plan; run by fw3 at every reload
+            ip6tables -t nat -N lotse_exits 2>/dev/null || ip6tables -t nat -F lotse_exits
+            ip6tables -t nat -A lotse_exits {rule}
+            ip6tables -t nat -C POSTROUTING -j lotse_exits 2>/dev/null || ip6tables -t nat -I POSTROUTING -j lotse_exits
+
+            """;
         firewall.AddSection("include", "lotse_exits", ("path", ExitsPlan.Script), ("reload", "1"));
     }
 

@@ -72,7 +72,7 @@ internal sealed class RouterModel
             IsFw4 = facts.Fw4 ?? (release is null || !int.TryParse(release.Split('.')[0], out var year) || year >= 22),
             Firewall = firewall is null || net is null ? null : FirewallBuild.Of(
                 firewall,
-                name => net[name] is { Device.Length: > 0 } i ? (i.Device, [.. i.Addresses.Select(a => new AddressSet(a.Prefix.First, a.Prefix.Last, a.Prefix.Length))]) : null,
+                name => net[name] is { Device.Length: > 0 } i ? (i.Device, [.. i.Addresses.Select(a => a.Prefix)]) : null,
                 facts.IncludedText, facts.DropIns),
         };
         model.Refused.AddRange(refused);
@@ -185,10 +185,11 @@ internal sealed class RouterModel
     private IEnumerable<NftChain> PostroutingChains() => Firewall is null ? []
         : Firewall.Own.Where(c => c.Hook is { } h && h.Contains("nat", StringComparison.Ordinal) && h.Contains("postrouting", StringComparison.Ordinal)).Append(Firewall["srcnat"]!).OrderBy(Priority);
 
-    private static int Priority(NftChain chain)
+    /// <summary>A base chain's priority as a number.</summary>
+    internal static int Priority(NftChain chain)
     {
-        // srcnat is 100 (nft(8), priority names).
-        var text = chain.Hook!.Split("priority").Last().Replace("srcnat", "100", StringComparison.Ordinal).Trim();
+        // nft(8), priority names.
+        var text = chain.Hook!.Split("priority").Last().Replace("srcnat", "100", StringComparison.Ordinal).Replace("filter", "0", StringComparison.Ordinal).Replace("mangle", "-150", StringComparison.Ordinal).Trim();
         var parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         var value = parts.Length > 0 && int.TryParse(parts[0], out var first) ? first : 100;
         return parts.Length == 3 && int.TryParse(parts[2], out var more) ? (parts[1] == "-" ? value - more : value + more) : value;

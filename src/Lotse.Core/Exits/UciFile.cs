@@ -30,13 +30,6 @@ public sealed record UciFile(UciPackage? Package, UciError? Error)
     /// <param name="bytes">Its content.</param>
     public static UciFile Parse(string path, ReadOnlySpan<byte> bytes)
     {
-        if (bytes.IndexOf((byte)0) is var nul and >= 0)
-        {
-            // libuci loses what follows a NUL on its line, by the size of its buffer: nobody means that.
-            var before = bytes[..nul];
-            return new(null, new("a NUL byte", 1 + before.Count((byte)'\n'), nul - before.LastIndexOf((byte)'\n'), 1 + before.Count((byte)'\n'), 0));
-        }
-
         var lines = new UciLines(bytes);
         var build = new Builder();
         try

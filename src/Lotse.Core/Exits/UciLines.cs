@@ -23,6 +23,9 @@ internal sealed class UciLines
     private int position;
     private int lineEnds;
 
+    /// <summary>Bytes that libuci's buffer has room for (LINEBUF).</summary>
+    private long size = 32;
+
     public UciLines(ReadOnlySpan<byte> bytes) => file = bytes.ToArray();
 
     /// <summary>First byte of the first line in the buffer.</summary>
@@ -230,26 +233,41 @@ internal sealed class UciLines
     }
 
     /// <summary>Puts the next line of the file at a place of the buffer; at the end of the file, a NUL.</summary>
+    /// <remarks>
+    /// file.c, uci_getln: the line comes in pieces of what is free in the buffer, which doubles for each further piece. Of
+    /// a piece with a NUL in it what stands behind the NUL is lost, and the next piece goes there.
+    /// </remarks>
     private void Read(int at)
     {
-        if (next >= file.Length)
+        size *= at >= size - 1 ? 2 : 1;
+        while (true)
         {
-            Set(at, 0);
-            return;
-        }
+            buffer.RemoveRange(at, buffer.Count - at);
+            source.RemoveRange(at, source.Count - at);
+            var piece = file.AsSpan(next, (int)Math.Min(size - at - 1, file.Length - next));
+            piece = piece.IndexOf((byte)'\n') is var end and >= 0 ? piece[..(end + 1)] : piece;
+            var length = piece.IndexOf((byte)0) is var nul and >= 0 ? nul : piece.Length;
+            for (var i = 0; i < length; i++)
+            {
+                buffer.Add(piece[i]);
+                source.Add(next + i);
+            }
 
-        buffer.RemoveRange(at, buffer.Count - at);
-        source.RemoveRange(at, source.Count - at);
-        var rest = file.AsSpan(next);
-        var length = rest.IndexOf((byte)'\n') is var end and >= 0 ? end + 1 : rest.Length;
-        for (var i = 0; i < length; i++)
-        {
-            buffer.Add(rest[i]);
-            source.Add(next + i);
-        }
+            next += piece.Length;
+            at += length;
+            if (length == 0)
+            {
+                return;
+            }
 
-        lineEnds += rest[length - 1] == '\n' ? 1 : 0;
-        next += length;
+            if (buffer[at - 1] == '\n')
+            {
+                lineEnds++;
+                return;
+            }
+
+            size *= 2;
+        }
     }
 
     private byte At(int index) => index < buffer.Count ? buffer[index] : (byte)0;

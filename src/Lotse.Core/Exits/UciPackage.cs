@@ -80,7 +80,7 @@ public sealed record UciPackage(string Path, UciSection[] Sections)
         var text = new StringBuilder($"package {name}\n");
         foreach (var section in Sections)
         {
-            text.Append("\nconfig ").Append(section.Type).Append(section.Anonymous ? "" : $" '{section.Name}'").Append('\n');
+            text.Append("\nconfig ").Append(Escape(section.Type)).Append(section.Anonymous ? "" : $" '{section.Name}'").Append('\n');
             foreach (var option in section.Options)
             {
                 foreach (var value in option.Values)
@@ -94,7 +94,10 @@ public sealed record UciPackage(string Path, UciSection[] Sections)
     }
 
     /// <summary>A value as a file may hold it: in single quotes, a quote inside as <c>'\''</c>.</summary>
-    public static string Quote(string value) => $"'{value.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+    public static string Quote(string value) => $"'{Escape(value)}'";
+
+    /// <summary>uci file.c, uci_escape: also where no quotes are around it, as around a section's type.</summary>
+    private static string Escape(string value) => value.Replace("'", "'\\''", StringComparison.Ordinal);
 }
 
 /// <summary>Why a file is refused: then nothing of it holds, for libuci takes all or nothing.</summary>

@@ -190,7 +190,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd, string prefix = "")
 
     private static Reading<byte[]> ReadAll(int fd, string path, int limit)
     {
-        // /proc and /sys report size 0, so the size is never asked.
+        // /proc and /sys report size 0, so the size is asked only of what is longer than a first piece, and is no more than a hint.
         var buffer = new byte[Math.Min(limit + 1, 4096)];
         var used = 0;
         while (true)
@@ -202,7 +202,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd, string prefix = "")
                     return new(default!, new(HostErrorKind.TooLarge, $"cannot read {ByteText.Escape(path)}: larger than {limit} bytes"));
                 }
 
-                Array.Resize(ref buffer, (int)Math.Min(limit + 1L, buffer.Length * 4L));
+                Array.Resize(ref buffer, (int)Math.Min(limit + 1L, Math.Max(buffer.Length * 4L, used == 4096 ? SizeOf(fd) + 1 : 0)));
             }
 
             nint got;
@@ -215,7 +215,7 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd, string prefix = "")
             {
                 return used > limit
                     ? new(default!, new(HostErrorKind.TooLarge, $"cannot read {ByteText.Escape(path)}: larger than {limit} bytes"))
-                    : new(buffer[..used], null);
+                    : new(used == buffer.Length ? buffer : buffer[..used], null);
             }
 
             if (got > 0)
@@ -227,6 +227,15 @@ internal sealed unsafe class Files(int root = Libc.AtFdCwd, string prefix = "")
                 return Refused<byte[]>("read", path, Errno.Last);
             }
         }
+    }
+
+    private static long SizeOf(int fd)
+    {
+        // struct statx: stx_size is at 40.
+        const uint SizeMask = 0x200;
+        var status = stackalloc byte[256];
+        byte empty = 0;
+        return Libc.Statx(fd, &empty, EmptyPath, SizeMask, status) == 0 ? *(long*)(status + 40) : 0;
     }
 
     private int OpenInRoot(byte* path, int flags)

@@ -11,14 +11,39 @@ namespace Lotse.Postgres;
 internal sealed record CatalogColumn(string Name, int Number, int Length, int Align);
 
 /// <summary>The columns of a table, in order, and where to find each by name.</summary>
-internal sealed class CatalogShape(IReadOnlyList<CatalogColumn> columns)
+internal sealed class CatalogShape
 {
-    private readonly Dictionary<string, int> places = columns.Select((c, i) => (c.Name, i)).ToDictionary(c => c.Name, c => c.i);
+    private readonly Dictionary<string, int> places;
 
-    public IReadOnlyList<CatalogColumn> Columns => columns;
+    public CatalogShape(IReadOnlyList<CatalogColumn> columns)
+    {
+        Columns = [.. columns];
+        places = Columns.Select((c, i) => (c.Name, i)).ToDictionary(c => c.Name, c => c.i);
+        var (at, starts) = (0, new List<int>());
+        foreach (var column in Columns.TakeWhile(c => c.Length > 0))
+        {
+            at = (at + column.Align - 1) / column.Align * column.Align;
+            starts.Add(at);
+            at += column.Length;
+        }
+
+        FixedStarts = [.. starts];
+    }
+
+    public CatalogColumn[] Columns { get; }
+
+    /// <summary>Where the first columns lie after the row's header, as long as their lengths are fixed and none is null.</summary>
+    public int[] FixedStarts { get; }
 
     public int Place(string name) => places.GetValueOrDefault(name, -1);
 }
+
+/// <summary>A value that lies in a table of its own, in pieces.</summary>
+/// <param name="PlainBytes">How long it is, its header included.</param>
+/// <param name="StoredBytes">How long it lies there; less where it is compressed.</param>
+/// <param name="Id">chunk_id of its pieces.</param>
+/// <param name="Table">Oid of that table.</param>
+internal readonly record struct OutOfLine(int PlainBytes, int StoredBytes, uint Id, uint Table);
 
 /// <summary>
 /// One row taken apart by its columns (heap_deform_tuple). A column that the row is too old to have, that is null, or
@@ -28,21 +53,36 @@ internal readonly struct CatalogRow
 {
     private readonly HeapTuple row;
     private readonly CatalogShape shape;
-    private readonly (int From, int Length)[] values;
 
-    public CatalogRow(HeapTuple row, CatalogShape shape)
-    {
-        (this.row, this.shape) = (row, shape);
-        values = Split(row, shape);
-    }
+    public CatalogRow(HeapTuple row, CatalogShape shape) => (this.row, this.shape) = (row, shape);
 
     /// <summary>The oid: a column since 12, before it in the row's header.</summary>
     public uint Oid => shape.Place("oid") is >= 0 ? UInt("oid") ?? 0 : row.HeaderOid;
 
     /// <summary>Whether the row ended early: its bytes do not hold what its columns say.</summary>
-    public bool IsBroken => values.Length == 0;
+    public bool IsBroken => Find(shape.Columns.Length).From < 0;
 
     public uint? UInt(string name) => Raw(name) is { Length: 4 } b ? BinaryPrimitives.ReadUInt32LittleEndian(b) : null;
+
+    /// <summary>A value as it lies there, without its length; null where there is none or it is stored out of line.</summary>
+    public byte[]? Bytes(string name) => shape.Place(name) is >= 0 and var place && Find(place).Length >= 0 ? Raw(place).ToArray() : null;
+
+    /// <summary>Where a value that is stored out of line lies (varatt_external: src/include/varatt.h); null where it is not.</summary>
+    public OutOfLine? Pointer(string name)
+    {
+        const int OnDisk = 18;
+        var place = shape.Place(name);
+        if (place < 0 || Find(place) is not { Length: < 0, From: > 0 and var at } || row.Bytes.Length < at + 18 || row.Bytes[at + 1] != OnDisk)
+        {
+            return null;
+        }
+
+        var bytes = row.Bytes[at..];
+
+        // The two highest bits of the size are the method of compression since 14, and 0 before.
+        return new(BinaryPrimitives.ReadInt32LittleEndian(bytes[2..]), (int)(BinaryPrimitives.ReadUInt32LittleEndian(bytes[6..]) & 0x3fffffff),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[10..]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[14..]));
+    }
 
     public int? Int(string name) => Raw(name) switch { { Length: 4 } b => BinaryPrimitives.ReadInt32LittleEndian(b), { Length: 2 } b => BinaryPrimitives.ReadInt16LittleEndian(b), _ => null };
 
@@ -54,12 +94,12 @@ internal readonly struct CatalogRow
     public string? Text(string name)
     {
         var place = shape.Place(name);
-        if (place < 0 || values.Length <= place || values[place].Length < 0)
+        if (place < 0 || Find(place).Length < 0)
         {
             return null;
         }
 
-        var bytes = Raw(name);
+        var bytes = Raw(place);
         if (shape.Columns[place].Length == 64)
         {
             var end = bytes.IndexOf((byte)0);
@@ -88,15 +128,16 @@ internal readonly struct CatalogRow
         return oids;
     }
 
-    private ReadOnlySpan<byte> Raw(string name)
+    private ReadOnlySpan<byte> Raw(string name) => Raw(shape.Place(name));
+
+    private ReadOnlySpan<byte> Raw(int place)
     {
-        var place = shape.Place(name);
-        if (place < 0 || values.Length <= place || values[place].Length < 0)
+        if (place < 0 || Find(place) is not { Length: >= 0 } found)
         {
             return default;
         }
 
-        var bytes = row.Bytes.Slice(values[place].From, values[place].Length);
+        var bytes = row.Bytes.Slice(found.From, found.Length);
         if (shape.Columns[place].Length != -1)
         {
             return bytes;
@@ -106,33 +147,42 @@ internal readonly struct CatalogRow
         return (bytes[0] & 1) != 0 ? bytes[1..] : (bytes[0] & 2) == 0 ? bytes[4..] : Compressed.Expand(bytes);
     }
 
-    private static (int From, int Length)[] Split(HeapTuple row, CatalogShape shape)
+    private bool IsNull(int column) => column >= row.Attributes
+        || ((row.InfoMask & 1) != 0 && (23 + column / 8 >= row.HeaderBytes || (row.Bytes[23 + column / 8] >> column % 8 & 1) == 0));
+
+    /// <summary>Where a column lies; length -1: null, or out of line at that place; from -1: the row ends before.</summary>
+    private (int From, int Length) Find(int wanted)
     {
         var bytes = row.Bytes;
         var columns = shape.Columns;
-        var all = new (int, int)[columns.Count];
+        if (wanted < shape.FixedStarts.Length && (row.InfoMask & 1) == 0 && wanted < row.Attributes && row.HeaderBytes + shape.FixedStarts[wanted] + columns[wanted].Length <= bytes.Length)
+        {
+            return (row.HeaderBytes + shape.FixedStarts[wanted], columns[wanted].Length);
+        }
+
         var at = row.HeaderBytes;
-        for (var i = 0; i < all.Length; i++)
+        for (var i = 0; i < columns.Length; i++)
         {
             var column = columns[i];
-            if (i >= row.Attributes || ((row.InfoMask & 1) != 0 && (23 + i / 8 >= row.HeaderBytes || (bytes[23 + i / 8] >> i % 8 & 1) == 0)))
+            if (IsNull(i))
             {
-                all[i] = (0, -1);
+                if (i == wanted)
+                {
+                    return (0, -1);
+                }
+
                 continue;
             }
 
             // A value with its own length is aligned only where padding (a zero byte) precedes it.
-            if (column.Length == -2 || (column.Length == -1 && at < bytes.Length && bytes[at] != 0))
-            {
-            }
-            else
+            if (column.Length != -2 && !(column.Length == -1 && at < bytes.Length && bytes[at] != 0))
             {
                 at = (at + column.Align - 1) / column.Align * column.Align;
             }
 
             if (at >= bytes.Length)
             {
-                return [];
+                return (-1, -1);
             }
 
             var (length, stored) = column.Length switch
@@ -146,74 +196,17 @@ internal readonly struct CatalogRow
             };
             if (length <= 0 || length > bytes.Length - at || (column.Length == -1 && stored && length < ((bytes[at] & 1) != 0 ? 1 : 4)))
             {
-                return [];
+                return (-1, -1);
             }
 
-            all[i] = (at, stored ? length : -1);
+            if (i == wanted)
+            {
+                return (at, stored ? length : -1);
+            }
+
             at += length;
         }
 
-        return all;
-    }
-}
-
-/// <summary>Values compressed inside their row by PostgreSQL's own method (src/common/pg_lzcompress.c).</summary>
-internal static class Compressed
-{
-    private const int Most = 1 << 24;
-
-    /// <summary>The plain bytes; nothing where they do not come out whole, or where another method was used.</summary>
-    public static ReadOnlySpan<byte> Expand(ReadOnlySpan<byte> value)
-    {
-        // va_tcinfo: 30 bits of length, two of method (0 pglz).
-        if (value.Length < 8 || BinaryPrimitives.ReadUInt32LittleEndian(value[4..]) is var info && info > Most)
-        {
-            return default;
-        }
-
-        var plain = new byte[info];
-        var (from, to) = (8, 0);
-        while (from < value.Length && to < plain.Length)
-        {
-            var control = value[from++];
-            for (var bit = 0; bit < 8 && from < value.Length && to < plain.Length; bit++, control >>= 1)
-            {
-                if ((control & 1) == 0)
-                {
-                    plain[to++] = value[from++];
-                    continue;
-                }
-
-                if (from + 2 > value.Length)
-                {
-                    return default;
-                }
-
-                var length = (value[from] & 0x0f) + 3;
-                var back = (value[from] & 0xf0) << 4 | value[from + 1];
-                from += 2;
-                if (length == 18)
-                {
-                    if (from == value.Length)
-                    {
-                        return default;
-                    }
-
-                    length += value[from++];
-                }
-
-                if (back == 0 || back > to)
-                {
-                    return default;
-                }
-
-                for (; length > 0 && to < plain.Length; length--, to++)
-                {
-                    plain[to] = plain[to - back];
-                }
-            }
-        }
-
-        return to == plain.Length ? plain : default;
+        return (0, -1);
     }
 }

@@ -11,7 +11,7 @@ internal sealed class Catalogs
     /// <summary>Oids of catalogs that never change (src/include/catalog/pg_*.h).</summary>
     public const uint Type = 1247, Attribute = 1249, Procedure = 1255, Class = 1259, AuthId = 1260, Tablespace = 1213, Database = 1262,
         Aggregate = 2600, Conversion = 2607, Depend = 2608, Index = 2610, Inherits = 2611, Namespace = 2615, Operator = 2617, Rewrite = 2618,
-        Extension = 3079, Dictionary = 3600, Collation = 3456, Subscription = 6100, Language = 2612;
+        Extension = 3079, Dictionary = 3600, Template = 3764, Collation = 3456, Subscription = 6100, Language = 2612, OperatorClass = 2616, Range = 3541, SubscriptionRelation = 6102;
 
     private readonly Host host;
     private readonly string folder;
@@ -21,6 +21,7 @@ internal sealed class Catalogs
     private readonly Dictionary<uint, CatalogShape> shapes = [];
     private readonly Dictionary<string, Dictionary<uint, uint>> maps = [];
     private readonly Dictionary<string, Dictionary<uint, uint>> filenodes = [];
+    private readonly Dictionary<(string Folder, uint Table), ILookup<uint, CatalogRow>> pieces = [];
 
     private Catalogs(Host host, string folder, PgControl control, int major)
     {
@@ -91,6 +92,38 @@ internal sealed class Catalogs
         }
 
         return nodes.TryGetValue(catalog, out var found) ? Rows($"{databaseFolder}/{found}", shape) : [];
+    }
+
+    /// <summary>A text of a row, also where it is stored out of line; null where there is none or its pieces are not there.</summary>
+    public string? Whole(string databaseFolder, CatalogRow row, string column)
+    {
+        if (row.Pointer(column) is not { } pointer)
+        {
+            return row.Text(column);
+        }
+
+        const int MostBytes = 1 << 24;
+        if (pointer.StoredBytes is <= 0 or > MostBytes)
+        {
+            return null;
+        }
+
+        if (!pieces.TryGetValue((databaseFolder, pointer.Table), out var all))
+        {
+            pieces[(databaseFolder, pointer.Table)] = all = Of(databaseFolder, pointer.Table).ToLookup(r => r.UInt("chunk_id") ?? 0);
+        }
+
+        var stored = new MemoryStream();
+        stored.Write(new byte[4]);
+        foreach (var piece in all[pointer.Id].OrderBy(r => r.Int("chunk_seq")))
+        {
+            stored.Write(piece.Bytes("chunk_data") ?? []);
+        }
+
+        var bytes = stored.ToArray();
+        return bytes.Length - 4 != pointer.StoredBytes ? null
+            : pointer.StoredBytes == pointer.PlainBytes - 4 ? ByteText.Decode(bytes.AsSpan(4))
+            : Compressed.Expand(bytes) is { Length: > 0 } plain ? ByteText.Decode(plain) : null;
     }
 
     private IEnumerable<CatalogRow> Rows(string file, CatalogShape shape)

@@ -40,6 +40,9 @@ public sealed record Circumstances
     /// <summary>Where the new data will lie.</summary>
     public Filesystem? New { get; init; }
 
+    /// <summary>Where tablespaces lie that are elsewhere.</summary>
+    public Filesystem[] Tablespaces { get; init => field = value ?? []; } = [];
+
     /// <summary>Socket folders of the old configuration that are not there.</summary>
     public string[] MissingSocketFolders { get; init; } = [];
 
@@ -67,6 +70,7 @@ public sealed record Circumstances
             PostgresUid = passwd is not null && uint.TryParse(passwd[2], NumberStyles.None, CultureInfo.InvariantCulture, out var uid) ? uid : null,
             Old = FilesystemOf(host, mounts, old.Directory),
             New = FilesystemOf(host, mounts, Existing(host, newDirectory)),
+            Tablespaces = [.. old.Tablespaces.Select(t => t.Location).OfType<string>().Where(l => l.StartsWith('/')).Select(l => FilesystemOf(host, mounts, l)).OfType<Filesystem>().DistinctBy(f => f.Device)],
             MissingSocketFolders = [.. folders.Where(f => host.Status(f + "/.") is { Ok: false, Error.Kind: HostErrorKind.NotFound })],
         };
     }

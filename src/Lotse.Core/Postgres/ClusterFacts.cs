@@ -81,7 +81,8 @@ public sealed record Postmaster(int Pid, string? Directory, int? Port, string? S
 /// <param name="Plugin">Output plugin of a logical slot.</param>
 /// <param name="ConfirmedFlush">Up to where its consumer has confirmed.</param>
 /// <param name="IsInvalid">Whether the server has invalidated it.</param>
-public sealed record ReplicationSlot(string Name, bool IsLogical, string? Plugin, ulong ConfirmedFlush, bool IsInvalid);
+/// <param name="IsBehind">Whether a change lies between that and the orderly end of the server, by its write-ahead log; null: not known.</param>
+public sealed record ReplicationSlot(string Name, bool IsLogical, string? Plugin, ulong ConfirmedFlush, bool IsInvalid, bool? IsBehind = null);
 
 /// <summary>Sizes in bytes; files that belong to several places count once.</summary>
 /// <param name="TotalBytes">All of it, tablespaces and write-ahead log included.</param>

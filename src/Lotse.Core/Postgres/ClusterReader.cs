@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using Lotse.Hosts;
 
@@ -78,7 +77,6 @@ internal static class ClusterReader
             RecoveryFiles = Present(host, directory, "standby.signal", "recovery.signal", "recovery.conf"),
             Remains = Present(host, directory, "global/pg_control.old", "pg_upgrade_output.d", "old", "new", "upgrade_in_progress.lock", "backup_label"),
             Prepared = host.List($"{directory}/pg_twophase") is { Ok: true } prepared ? prepared.Value : [],
-            Slots = ReadSlots(host, directory, major),
         };
         facts = ConfigFiles.Read(host, facts, configFolder, faults);
         var control = host.ReadFile($"{directory}/global/pg_control", 65536);
@@ -97,9 +95,13 @@ internal static class ClusterReader
             {
                 damages.Add(new("global/pg_control", 0, "the checksum does not fit: the file is torn, or of a version that is not known"));
             }
+            else if (!parsed.Value.IsPlausible)
+            {
+                damages.Add(new("global/pg_control", 0, "it names sizes of pages or segments that no server has"));
+            }
             else if (major is >= 10 and <= 19)
             {
-                facts = ReadCatalogs(host, facts, parsed.Value, deep, damages, faults);
+                facts = ReadCatalogs(host, facts with { Slots = SlotReader.Read(host, directory, major, parsed.Value) }, parsed.Value, deep, damages, faults);
             }
             else
             {
@@ -209,43 +211,5 @@ internal static class ClusterReader
         var link = host.ReadLink($"{directory}/pg_tblspc/{row.Oid}");
         var names = host.List($"{directory}/pg_tblspc/{row.Oid}/");
         return new(row.Oid, row.Text("spcname") ?? "?", link.Ok ? link.Value : null, names.Ok ? [.. names.Value.Where(n => n.StartsWith("PG_", StringComparison.Ordinal))] : []);
-    }
-
-    /// <summary>pg_replslot/NAME/state (src/backend/replication/slot.c): header of 16 bytes, then ReplicationSlotPersistentData.</summary>
-    private static ReplicationSlot[] ReadSlots(Host host, string directory, int major)
-    {
-        var all = new List<ReplicationSlot>();
-        foreach (var name in host.List($"{directory}/pg_replslot") is { Ok: true } names ? names.Value : [])
-        {
-            const int Magic = 0x1051CA1, Name = 16, DatabaseAt = Name + 64;
-            if (host.ReadFile($"{directory}/pg_replslot/{name}/state", 4096) is not { Ok: true, Value: var bytes } || bytes.Length < 160 || BinaryPrimitives.ReadInt32LittleEndian(bytes) != Magic)
-            {
-                continue;
-            }
-
-            // name 64, database 4, persistency 4, xmin 4, catalog_xmin 4, restart_lsn 8, invalidated 8 or (since 16) a cause of 4, confirmed_flush 8 …
-            var data = bytes.AsSpan();
-            var invalid = major >= 16 ? BinaryPrimitives.ReadInt32LittleEndian(data[(DatabaseAt + 24)..]) != 0 : BinaryPrimitives.ReadUInt64LittleEndian(data[(DatabaseAt + 24)..]) != 0 && major >= 13;
-            var confirmed = DatabaseAt + (major >= 13 ? 32 : 24);
-            var plugin = PluginAfter(data[(confirmed + 8)..]);
-            all.Add(new(name, BinaryPrimitives.ReadUInt32LittleEndian(data[DatabaseAt..]) != 0, plugin, BinaryPrimitives.ReadUInt64LittleEndian(data[confirmed..]), invalid));
-        }
-
-        return [.. all];
-    }
-
-    /// <summary>The plugin's name: the first run of letters after the places; what lies between them grew over the versions.</summary>
-    private static string? PluginAfter(ReadOnlySpan<byte> rest)
-    {
-        for (var at = 0; at + 2 < rest.Length; at++)
-        {
-            if (char.IsAsciiLetter((char)rest[at]) && char.IsAsciiLetterOrDigit((char)rest[at + 1]))
-            {
-                var end = rest[at..].IndexOf((byte)0);
-                return end > 0 ? ByteText.Decode(rest.Slice(at, Math.Min(end, 64))) : null;
-            }
-        }
-
-        return null;
     }
 }

@@ -16,6 +16,11 @@ public sealed record LibraryUse(string Name, string Function);
 /// <param name="Column">Its column.</param>
 public sealed record SystemColumnUse(string View, string System, string Column);
 
+/// <summary>A view or rule that calls a function of the system.</summary>
+/// <param name="View">schema.name of the user's view.</param>
+/// <param name="Function">Oid of the function.</param>
+public sealed record SystemFunctionUse(string View, uint Function);
+
 /// <summary>A text search dictionary that a user made.</summary>
 /// <param name="Name">schema.name.</param>
 /// <param name="Files">Options that name files: dictfile, afffile, stopwords, thesaurus, synonyms.</param>
@@ -69,11 +74,17 @@ public sealed record DatabaseObjects
     /// <summary>Columns of system views that user's views name.</summary>
     public SystemColumnUse[] SystemColumns { get; init; } = [];
 
+    /// <summary>Functions of the system that user's views call and that some version no longer has.</summary>
+    public SystemFunctionUse[] SystemFunctions { get; init => field = value ?? []; } = [];
+
     /// <summary>Indexes whose order follows a collation other than C.</summary>
     public OrderedIndex[] OrderedIndexes { get; init; } = [];
 
     /// <summary>Indexes over functions of a user that have no search_path of their own: index and function.</summary>
     public string[] FunctionIndexes { get; init; } = [];
+
+    /// <summary>Of these the ones that cannot be made anew without a search_path: the server itself expands the function's SQL.</summary>
+    public string[] BrokenIndexes { get; init => field = value ?? []; } = [];
 
     /// <summary>Options that columns carry, each with one of them.</summary>
     public ColumnOption[] ColumnOptions { get; init => field = value ?? []; } = [];

@@ -1,3 +1,5 @@
+using Lotse.Hosts;
+
 namespace Lotse.Postgres;
 
 /// <summary>How large a data directory is, tablespaces included.</summary>
@@ -36,6 +38,13 @@ internal static class DirectorySizes
 
     private static void Add(Host host, string folder, Sum sum, int depth)
     {
+        if (host is LocalHost)
+        {
+            var (bytes, files) = Linux.FolderSize.Of(folder);
+            (sum.Bytes, sum.Files) = (sum.Bytes + bytes, sum.Files + files);
+            return;
+        }
+
         foreach (var name in depth < MostDepth && host.List(folder) is { Ok: true } names ? names.Value : [])
         {
             AddOne(host, folder.TrimEnd('/') + "/" + name, sum, depth);

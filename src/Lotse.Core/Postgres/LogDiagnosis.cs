@@ -41,7 +41,7 @@ internal static partial class LogDiagnosis
                     continue;
                 }
 
-                var line = span.ToString();
+                var line = Squeezed(span);
                 if (Phase().Match(line) is { Success: true } step)
                 {
                     phase = step.Groups["state"].Value.Trim() is "ok" ? null : step.Groups["name"].Value.Trim();
@@ -85,6 +85,23 @@ internal static partial class LogDiagnosis
             : upgrade ? "pg_upgrade failed, and its output does not say why"
             : "no line of it is known";
         return new(verdict, [.. reasons], findings, [.. unknowns]);
+    }
+
+    /// <summary>A line without long runs of blanks: patterns try each place of such a run.</summary>
+    private static string Squeezed(ReadOnlySpan<char> line)
+    {
+        const int LongestRun = 8;
+        var (text, run) = (new System.Text.StringBuilder(line.Length), 0);
+        foreach (var c in line)
+        {
+            run = char.IsWhiteSpace(c) ? run + 1 : 0;
+            if (run <= LongestRun)
+            {
+                text.Append(c);
+            }
+        }
+
+        return text.ToString();
     }
 
     /// <summary>Few lines of a log hold a message; a cheap look spares the patterns.</summary>
@@ -132,6 +149,9 @@ internal static partial class LogDiagnosis
         {
             found.RemoveAll(f => f.Id == "pg/function-search-path");
         }
+
+        // One line that names a removed function is known as that, and not as a question of search_path.
+        found.RemoveAll(f => f.Id == "pg/function-search-path" && found.Exists(o => o.Id == "pg/view-removed-col" && o.Reasons[0].Seen[0].Where == f.Reasons[0].Seen[0].Where));
 
         // A client is told less than the log says of the same user.
         found.RemoveAll(f => f.Id == "pg/password-failed" && found.Exists(o => o.Id is "pg/md5-scram-line" or "pg/no-password" or "pg/password-expired" && o.Subject == f.Subject));

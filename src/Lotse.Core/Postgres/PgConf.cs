@@ -15,7 +15,8 @@ public sealed record Setting(string Name, string Value, string File, int Line);
 /// </summary>
 internal static class PgConf
 {
-    private const int MostDepth = 10, MostSettings = 20_000;
+    private const int MostDepth = 10, MostSettings = 20_000, MostFaults = 100;
+    private const long MostBytes = 8 << 20;
 
     /// <summary>All settings in the order they were read, later ones first to hold.</summary>
     /// <param name="host">Where.</param>
@@ -25,8 +26,10 @@ internal static class PgConf
     public static Setting[] Read(Host host, string file, string dataDirectory, List<string> faults)
     {
         var all = new List<Setting>();
-        ReadFile(host, file, 0, true, all, faults);
-        ReadFile(host, $"{dataDirectory}/postgresql.auto.conf", 0, false, all, faults);
+        var left = MostBytes;
+        ReadFile(host, file, 0, true, all, faults, ref left);
+        left = MostBytes;
+        ReadFile(host, $"{dataDirectory}/postgresql.auto.conf", 0, false, all, faults, ref left);
         return [.. all.GroupBy(s => s.Name).Select(g => g.Last())];
     }
 
@@ -129,11 +132,18 @@ internal static class PgConf
         return at;
     }
 
-    private static void ReadFile(Host host, string file, int depth, bool required, List<Setting> all, List<string> faults)
+    private static void ReadFile(Host host, string file, int depth, bool required, List<Setting> all, List<string> faults, ref long left)
     {
         if (depth > MostDepth)
         {
+            // The server stops here too, for the whole configuration.
             faults.Add($"{ByteText.Escape(file)}: files include each other more than {MostDepth} deep");
+            left = 0;
+            return;
+        }
+
+        if (left <= 0)
+        {
             return;
         }
 
@@ -148,13 +158,20 @@ internal static class PgConf
             return;
         }
 
+        left -= read.Value.Length;
+        if (left <= 0)
+        {
+            faults.Add($"{ByteText.Escape(file)}: with what is included the configuration is larger than {MostBytes >> 20} MiB; the rest was not read");
+            return;
+        }
+
         var lines = ByteText.Decode(read.Value).Split('\n');
         var folder = file[..Math.Max(1, file.LastIndexOf('/'))];
-        for (var i = 0; i < lines.Length && all.Count < MostSettings; i++)
+        for (var i = 0; i < lines.Length && all.Count < MostSettings && left > 0; i++)
         {
             if (Split(lines[i], out var fault) is not { } setting)
             {
-                if (fault)
+                if (fault && faults.Count < MostFaults)
                 {
                     faults.Add($"{ByteText.Escape(file)}:{i + 1}: syntax error");
                 }
@@ -166,7 +183,7 @@ internal static class PgConf
             switch (setting.Name)
             {
                 case "include" or "include_if_exists":
-                    ReadFile(host, target, depth + 1, setting.Name == "include", all, faults);
+                    ReadFile(host, target, depth + 1, setting.Name == "include", all, faults, ref left);
                     break;
                 case "include_dir":
                     var names = host.List(target);
@@ -177,7 +194,7 @@ internal static class PgConf
 
                     foreach (var name in names.Ok ? names.Value.Where(n => n.EndsWith(".conf", StringComparison.Ordinal) && n[0] != '.') : [])
                     {
-                        ReadFile(host, $"{target.TrimEnd('/')}/{name}", depth + 1, true, all, faults);
+                        ReadFile(host, $"{target.TrimEnd('/')}/{name}", depth + 1, true, all, faults, ref left);
                     }
 
                     break;

@@ -97,6 +97,10 @@ public sealed record PgControl
     /// <summary>Whether the server ended in order and nothing is left to replay.</summary>
     public bool IsShutDown => State is "shut down" or "shut down in recovery";
 
+    /// <summary>Whether the sizes in it are such as a server can have: what is read by them would otherwise be read wrong.</summary>
+    public bool IsPlausible => int.IsPow2(BlockBytes) && BlockBytes is >= 1024 and <= 32768 && SegmentBlocks is > 0 and <= int.MaxValue && NameBytes > 0
+        && int.IsPow2(WalSegmentBytes) && WalSegmentBytes is >= 1 << 20 and <= 1 << 30 && int.IsPow2(WalBlockBytes) && WalBlockBytes is >= 1024 and <= 65536;
+
     private static readonly string[] States = ["starting up", "shut down", "shut down in recovery", "shutting down", "in crash recovery", "in archive recovery", "in production"];
 
     /// <summary>Reads the file.</summary>

@@ -50,6 +50,15 @@ public sealed record FactsAnswer
     /// <summary>What is not whole.</summary>
     public Damage[] Damages { get; init; } = [];
 
+    /// <summary>The container that serves it, by its engine and name; null: none that is known.</summary>
+    public string? Container { get; init; }
+
+    /// <summary>Until when its version gets fixes; null: not known.</summary>
+    public DateOnly? KeptUntil { get; init; }
+
+    /// <summary>What each later major version would break; null: not asked.</summary>
+    public LaterVersion[]? Later { get; init; }
+
     /// <summary>What of the facts answers the question.</summary>
     public static FactsAnswer Of(ClusterFacts facts) => new()
     {
@@ -68,6 +77,7 @@ public sealed record FactsAnswer
         Tablespaces = facts.Tablespaces,
         Sizes = facts.Sizes,
         Damages = facts.Damages,
+        KeptUntil = VersionTables.Lifetimes.FirstOrDefault(l => l.Major == facts.Version)?.Until,
     };
 }
 

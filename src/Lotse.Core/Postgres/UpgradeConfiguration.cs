@@ -110,11 +110,17 @@ internal static partial class UpgradeFindings
                 yield return Note("pg/logical-slot-new-wal-level", Severity.Info, new(slots[0].Name, ValueKind.Plain), "there are logical slots: the new cluster is given wal_level = logical before pg_upgrade", "a cluster made by initdb has replica", Check + " check_new_cluster_logical_replication_slots", "wal_level = logical", old.Setting("wal_level")!.File, "nothing has to be done");
             }
 
-            foreach (var slot in slots.Where(s => s.IsInvalid || (old.Control is { IsShutDown: true } control && s.ConfirmedFlush < control.Checkpoint)))
+            foreach (var slot in slots.Where(s => s.IsInvalid || s.IsBehind != false))
             {
-                yield return Note("pg/logical-slot-unconsumed", slot.IsInvalid ? Severity.Error : Severity.Warning, new(slot.Name, ValueKind.Plain), slot.IsInvalid ? (Text)$"the logical slot {new Value(slot.Name, ValueKind.Plain)} is invalid" : $"the logical slot {new Value(slot.Name, ValueKind.Plain)} has confirmed less than was written: pg_upgrade refuses it when a change lies between",
-                    "everything up to the shutdown must be consumed", Check + " check_old_cluster_for_valid_slots", $"confirmed {PgControl.Lsn(slot.ConfirmedFlush)}, checkpoint {PgControl.Lsn(old.Control?.Checkpoint ?? 0)}", $"{old.Directory}/pg_replslot/{slot.Name}/state", "start the old server and let the consumer catch up before it is stopped; or drop the slot") with
-                { Certainty = slot.IsInvalid ? Certainty.Proven : Certainty.Inferred };
+                if (Unconsumed(old, slot) is { } finding)
+                {
+                    yield return finding;
+                }
+            }
+
+            foreach (var slot in slots.Where(s => s.Plugin is { } plugin && facts.NewInstallation is { LibraryFolder: not null } installed && installed.Version == facts.To && !installed.Libraries.Contains(plugin)))
+            {
+                yield return Note("pg/ext-missing", Severity.Error, new(slot.Plugin!, ValueKind.Plain), $"the logical slot {new Value(slot.Name, ValueKind.Plain)} needs the output plugin {new Value(slot.Plugin!, ValueKind.Plain)}, which the new version has not", $"looked for in {ByteText.Escape(facts.NewInstallation!.LibraryFolder!)}", "src/bin/pg_upgrade/function.c get_loadable_libraries", slot.Plugin!, $"{old.Directory}/pg_replslot/{slot.Name}/state", "install its package for the new version", "or drop the slot");
             }
         }
 
@@ -122,6 +128,24 @@ internal static partial class UpgradeFindings
         {
             yield return Note("pg/subscription", Severity.Warning, new(subscription, ValueKind.Plain), $"{ClusterFindings.Plural(old.Subscriptions.Length, "subscription", "subscriptions")}: {new Value(Names(old.Subscriptions), ValueKind.Plain)}; {(old.Version < 17 ? "which rows have arrived is not carried over, and they come up disabled" : "the publisher must keep its slots meanwhile")}", old.Version < 17 ? "before 17 only the definition is dumped" : "since 17 the state is carried over", "src/bin/pg_dump/pg_dump.c dumpSubscription", subscription, "pg_subscription", "afterwards: ALTER SUBSCRIPTION … ENABLE, and REFRESH PUBLICATION WITH (copy_data = false) once the tables are known to be equal");
         }
+    }
+
+    /// <summary>A slot that pg_upgrade would refuse: an invalid one, or one with a change that nobody has confirmed.</summary>
+    private static Finding? Unconsumed(ClusterFacts old, ReplicationSlot slot)
+    {
+        var name = new Value(slot.Name, ValueKind.Plain);
+        if (!slot.IsInvalid && slot.IsBehind is null && old.Control is not { IsShutDown: true })
+        {
+            // What the server will have sent when it is stopped, nobody can know now; the plan is asked again then.
+            return null;
+        }
+
+        return Note("pg/logical-slot-unconsumed", slot.IsInvalid || slot.IsBehind == true ? Severity.Error : Severity.Warning, name,
+            slot.IsInvalid ? (Text)$"the logical slot {name} is invalid"
+                : slot.IsBehind == true ? $"the consumer of the logical slot {name} has not confirmed all changes: pg_upgrade refuses it"
+                : $"whether the consumer of the logical slot {name} has confirmed all changes is not known: the write-ahead log from its place on cannot be read",
+            "a transaction of the slot's database that ended, or a logical message, lies between what is confirmed and the orderly end", "src/backend/replication/logical/logical.c LogicalReplicationSlotHasPendingWal", $"confirmed {PgControl.Lsn(slot.ConfirmedFlush)}, end {PgControl.Lsn(old.Control?.Checkpoint ?? 0)}", $"{old.Directory}/pg_replslot/{slot.Name}/state", "start the old server and let the consumer catch up before it is stopped; or drop the slot") with
+        { Certainty = slot.IsInvalid || slot.IsBehind == true ? Certainty.Proven : Certainty.Inferred };
     }
 
     private static IEnumerable<Finding?> Order(PlanFacts facts)
@@ -148,22 +172,23 @@ internal static partial class UpgradeFindings
     /// <summary>The indexes of a database whose order may be another under the new libraries.</summary>
     internal static (string[] Indexes, string Was, string Now, bool Proven) MovedIndexes(PlanFacts facts, Database database)
     {
-        var (was, now) = (facts.OldInstallation?.LibC, facts.NewInstallation?.LibC);
-        var recorded = database.Provider == "c" && database.CollationVersion is { } version ? $"glibc {version}" : null;
-        if (recorded is not null && was != "musl")
-        {
-            was = recorded;
-        }
+        var moved = (database.Objects?.OrderedIndexes ?? []).Select(i => (i.Index, Library: LibraryOf(facts, database, i)))
+            .Where(m => m.Library is { } library && library.Now is not null && library.Was != library.Now).ToArray();
+        var (was, now) = moved.Length > 0 ? (moved[0].Library!.Value.Was ?? "a library that is not known", moved[0].Library!.Value.Now!) : ("", "");
+        return ([.. moved.Select(m => m.Index)], was, now, moved.Length > 0 && was == "musl" != (now == "musl"));
+    }
 
-        bool libcMoved = was is not null && now is not null && was != now;
-        bool icuMoved = facts.OldInstallation?.Icu is { } icu && facts.NewInstallation?.Icu is { } other && icu != other;
-        var moved = (database.Objects?.OrderedIndexes ?? []).Where(i => i.Provider switch
+    /// <summary>The libraries that order an index in the old and in the new server; null: it follows none. A version that the catalog recorded goes before what is installed now.</summary>
+    private static (string? Was, string? Now)? LibraryOf(PlanFacts facts, Database database, OrderedIndex index)
+    {
+        var (provider, locale, recorded) = index.Provider == "d" ? (database.Provider, database.Collate, database.CollationVersion) : (index.Provider, index.Locale, index.Version ?? (database.Provider == "c" ? database.CollationVersion : null));
+        var (old, now) = (facts.OldInstallation, facts.NewInstallation);
+        return provider switch
         {
-            "i" => icuMoved,
-            "d" => database.Provider == "i" ? icuMoved : database.Provider == "c" && libcMoved && HasOrder(database.Collate),
-            _ => libcMoved && HasOrder(i.Locale),
-        }).Select(i => i.Index).ToArray();
-        return (moved, was ?? $"ICU {facts.OldInstallation?.Icu}", now ?? $"ICU {facts.NewInstallation?.Icu}", was == "musl" != (now == "musl"));
+            "i" => (old?.Icu is { } icu ? $"ICU {icu}" : null, now?.Icu is { } other ? $"ICU {other}" : null),
+            "c" when HasOrder(locale) => (old?.LibC == "musl" ? "musl" : recorded is not null ? $"glibc {recorded}" : old?.LibC, now?.LibC),
+            _ => null,
+        };
     }
 
     /// <summary>C, POSIX and C.UTF-8 order by code points everywhere (pg_locale.c get_collation_actual_version).</summary>

@@ -15,6 +15,9 @@ internal static partial class UpgradeFindings
         [.. State(facts).Concat(InContainers(facts)).Concat(Surroundings(facts)).Concat(Arguments(facts)).Concat(ExistingCluster(facts)).Concat(Objects(facts)).Concat(Configuration(facts)).Concat(Replication(facts)).Concat(Order(facts)).Concat(Rehearsal.Findings(facts))
             .OfType<Finding>().DistinctBy(f => (f.Id, f.Subject)).OrderByDescending(f => f.Severity)];
 
+    /// <summary>What the old cluster's content and settings run into, whatever is installed and wherever the new one will lie.</summary>
+    internal static IEnumerable<Finding> OfCluster(PlanFacts facts) => Objects(facts).Concat(Configuration(facts)).Concat(Replication(facts)).OfType<Finding>();
+
     /// <summary>The mode that is meant: what was asked for, else clone where files can share their blocks, else copy.</summary>
     public static TransferMode ModeOf(PlanFacts facts) => facts.Mode ?? (CanClone(facts.Around) == true ? TransferMode.Clone : TransferMode.Copy);
 
@@ -144,15 +147,9 @@ internal static partial class UpgradeFindings
             yield return Note("pg/clone-unsupported", Severity.Error, Value.Path(facts.NewDirectory), $"{around.New?.Type ?? "the filesystem"} makes no clones of files", "reflinks exist on btrfs, xfs and bcachefs, within one filesystem", "ioctl_ficlonerange(2)", $"{around.Old?.Type} to {around.New?.Type}", "/proc/self/mountinfo", "take mode copy (the way back stays) or link");
         }
 
-        if (old.Sizes is { } sizes && around.New?.FreeBytes is { } free)
+        foreach (var full in Room(facts, mode))
         {
-            var data = sizes.TotalBytes - sizes.WalBytes;
-            var need = mode == TransferMode.Copy ? data + (64L << 20) : 512L << 20;
-            if (free < need)
-            {
-                yield return Note("pg/disk-full", Severity.Error, Value.Path(facts.NewDirectory), $"mode {mode.ToString().ToLowerInvariant()} needs {Amount.OfKib(need / 1024)} in {Value.Path(around.New.Point)}, and {Amount.OfKib(free / 1024)} are free", "everything but pg_wal is written once more", "measured: sizes of the files",
-                    $"{Amount.OfKib(data / 1024)} of data", old.Directory, "make room, or name another place: --new-data DIR", "or a mode that needs less: clone, link");
-            }
+            yield return full;
         }
 
         foreach (var tablespace in old.Tablespaces)
@@ -165,6 +162,34 @@ internal static partial class UpgradeFindings
             if (tablespace.Location is { } location && (location + "/").StartsWith(old.Directory + "/", StringComparison.Ordinal))
             {
                 yield return Note("pg/tablespace-inside", Severity.Info, Value.Path(location), $"the tablespace {new Value(tablespace.Name, ValueKind.Plain)} lies inside the data directory", "the upgrade works; the old directory cannot be removed afterwards as long as the tablespace is in it", Check + " create_script_for_old_cluster_deletion", location, $"{old.Directory}/pg_tblspc/{tablespace.Oid}", "move the tablespace some day");
+            }
+        }
+    }
+
+    /// <summary>The files of a tablespace are written beside the old ones, all else into the new directory; pg_wal is not carried over.</summary>
+    private static IEnumerable<Finding> Room(PlanFacts facts, TransferMode mode)
+    {
+        const long Empty = 64L << 20, Catalogs = 512L << 20;
+        var (old, around) = (facts.Old, facts.Around);
+        if (old.Sizes is not { } sizes || around.New is not { } place)
+        {
+            yield break;
+        }
+
+        var (own, outside) = (sizes.TotalBytes - sizes.WalBytes - sizes.TablespaceBytes, sizes.TablespaceBytes);
+        var together = around.Tablespaces.Length == 0 || around.Tablespaces.Any(t => t.Device == place.Device);
+        var needs = new List<(Filesystem Where, long Bytes)> { (place, mode == TransferMode.Copy ? own + (together ? outside : 0) + Empty : Catalogs) };
+        if (!together && mode == TransferMode.Copy && around.Tablespaces.Length == 1)
+        {
+            needs.Add((around.Tablespaces[0], outside));
+        }
+
+        foreach (var (where, need) in needs)
+        {
+            if (where.FreeBytes is { } free && free < need)
+            {
+                yield return Note("pg/disk-full", Severity.Error, Value.Path(where == place ? facts.NewDirectory : where.Point), $"mode {mode.ToString().ToLowerInvariant()} needs {Amount.OfKib(need / 1024)} in {Value.Path(where.Point)}, and {Amount.OfKib(free / 1024)} are free", "everything but pg_wal is written once more", "measured: sizes of the files",
+                    $"{Amount.OfKib((own + outside) / 1024)} of data", old.Directory, "make room, or name another place: --new-data DIR", "or a mode that needs less: clone, link");
             }
         }
     }

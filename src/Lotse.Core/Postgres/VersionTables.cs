@@ -12,11 +12,16 @@ internal static class VersionTables
     /// <param name="Instead">What takes its place.</param>
     public sealed record RemovedSetting(string Name, int GoneIn, string Instead);
 
-    /// <summary>A column of a system view that a version no longer has.</summary>
+    /// <summary>A column of a system catalog or view that a version no longer has.</summary>
     /// <param name="View">Without its schema.</param>
     /// <param name="Column">Its column.</param>
     /// <param name="GoneIn">First major version without it.</param>
     public sealed record RemovedColumn(string View, string Column, int GoneIn);
+
+    /// <summary>A function of pg_catalog that a version no longer has.</summary>
+    /// <param name="Name">With its arguments.</param>
+    /// <param name="GoneIn">First major version without it.</param>
+    public sealed record RemovedFunction(string Name, int GoneIn);
 
     /// <summary>Until when a major version is kept: the policy's five years after its first release.</summary>
     /// <param name="Major">Version.</param>
@@ -26,6 +31,9 @@ internal static class VersionTables
     public static IReadOnlyList<RemovedSetting> Settings => field ??= [.. Rows("removed-settings.tsv").Select(r => new RemovedSetting(r[0], Number(r[1]), r[2]))];
 
     public static IReadOnlyList<RemovedColumn> Columns => field ??= [.. Rows("removed-columns.tsv").Select(r => new RemovedColumn(r[0][(r[0].IndexOf('.', StringComparison.Ordinal) + 1)..], r[1], Number(r[2])))];
+
+    /// <summary>By oid, which does not change from version to version.</summary>
+    public static IReadOnlyDictionary<uint, RemovedFunction> Functions => field ??= Rows("removed-functions.tsv").ToDictionary(r => uint.Parse(r[0], CultureInfo.InvariantCulture), r => new RemovedFunction(r[1], Number(r[2])));
 
     public static IReadOnlyList<Lifetime> Lifetimes => field ??= [.. Rows("lifetimes.tsv").Select(r => new Lifetime(Number(r[0]), DateOnly.ParseExact(r[1], "yyyy-MM-dd", CultureInfo.InvariantCulture)))];
 

@@ -17,21 +17,13 @@ public static class SshArea
     private static readonly string[] ServerSigns = ["Authentication refused: ", "userauth_pubkey", "Exit before auth", "Pubkey auth ", "not allowed because", "maximum authentication attempts", "ROOT LOGIN REFUSED", "Certificate invalid", "Invalid user ", "[preauth]"];
 
     /// <summary>This area's line in the table of areas.</summary>
-    public static Area Area { get; } = new("ssh", "a login over ssh fails, or will after the next upgrade or reboot", Check, Recognise) { Prove = SshProof.Prove };
-
-    /// <summary>Where Debian's dropbear-initramfs keeps its configuration: from Debian 12 on, and before.</summary>
-    private static readonly string[] InitrdFolders = ["/etc/dropbear/initramfs", "/etc/dropbear-initramfs"];
+    public static Area Area { get; } = new("ssh", "a login over ssh fails, or will after the next upgrade or reboot", Check, Recognise) { Prove = SshProof.Prove, Foresee = SshForesight.Of };
 
     /// <summary>Without unpacking anything: is somebody's key meant for the initrd at all? Whether it lets that key in is what <c>ssh preflight</c> asks.</summary>
     private static Report Check(Host host)
     {
-        foreach (var folder in InitrdFolders)
+        if (SshForesight.Configured(host) is { } folder && host.List(folder) is { Ok: true, Value: var names })
         {
-            if (host.List(folder) is not { Ok: true, Value: var names } || !(names.Contains("dropbear.conf") || names.Contains("config")))
-            {
-                continue;
-            }
-
             // The hook takes id_*.pub only where there is no authorized_keys.
             string[] files = names.Contains("authorized_keys") ? ["authorized_keys"] : [.. names.Where(n => n.StartsWith("id_", StringComparison.Ordinal) && n.EndsWith(".pub", StringComparison.Ordinal))];
             var read = files.Select(f => host.ReadFile($"{folder}/{f}", 1 << 20)).ToArray();

@@ -82,7 +82,7 @@ public class SystemdTests
         try
         {
             var (initrd, disk, swap) = (Path.Combine(folder, "initrd"), Path.Combine(folder, "disk"), Path.Combine(folder, "swap"));
-            MakeFirstRoot(kernel, Path.Combine(folder, "first"), initrd);
+            VirtualMachine.MakeFirstRoot(kernel, Path.Combine(folder, "first"), initrd, "sh mount insmod sleep switch_root", "#!/bin/sh\nexport PATH=/bin\nmount -t devtmpfs dev /dev\n" + VirtualMachine.LoadModules + "mount -t ext4 /dev/vda /new && mount --move /dev /new/dev && exec switch_root /new /usr/lib/systemd/systemd\n");
             MakeRoot(Path.Combine(folder, "root"));
             VirtualMachine.Must("mke2fs", "-q", "-t", "ext4", "-d", Path.Combine(folder, "root"), disk, "400M");
             VirtualMachine.Must("truncate", "-s", "64M", swap);
@@ -119,54 +119,21 @@ public class SystemdTests
         }
     }
 
-    private static void MakeFirstRoot(string kernel, string root, string initrd)
-    {
-        Array.ForEach(["bin", "proc", "sys", "dev", "new", "modules"], name => Directory.CreateDirectory(Path.Combine(root, name)));
-        File.Copy("/bin/busybox", Path.Combine(root, "bin", "busybox"));
-        Array.ForEach("sh mount insmod sleep switch_root".Split(' '), applet => File.CreateSymbolicLink(Path.Combine(root, "bin", applet), "busybox"));
-        VirtualMachine.UnpackModules(kernel, root);
-        Write(root, "/init", "#!/bin/sh\nexport PATH=/bin\nmount -t devtmpfs dev /dev\n" + VirtualMachine.LoadModules + "mount -t ext4 /dev/vda /new && mount --move /dev /new/dev && exec switch_root /new /usr/lib/systemd/systemd\n");
-        VirtualMachine.PackInitrd(root, initrd);
-    }
-
     /// <summary>systemd, ssh and lotse, with all that they load, over busybox.</summary>
     private static void MakeRoot(string root)
     {
-        Array.ForEach(["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "proc", "sys", "dev", "run", "tmp", "root/.ssh", "var/lib/lotse", "etc/systemd/system/sysinit.target.wants", "etc/ssh"], name => Directory.CreateDirectory(Path.Combine(root, name)));
-        Array.ForEach(["bin", "sbin", "lib", "lib64"], name => File.CreateSymbolicLink(Path.Combine(root, name), "usr/" + name));
-        File.CreateSymbolicLink(Path.Combine(root, "var/run"), "../run");
+        VirtualMachine.MakeSystem(root, ["var/lib/lotse", "etc/systemd/system/sysinit.target.wants"], "/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd-shutdown", "/usr/bin/systemctl", "/usr/bin/systemd-run", "/usr/bin/ssh", "/usr/sbin/sshd");
         File.Copy(Lab.Lotse, Path.Combine(root, "usr/bin/lotse"));
-        File.Copy("/bin/busybox", Path.Combine(root, "usr/bin/busybox"));
-        VirtualMachine.Must("chroot", root, "/usr/bin/busybox", "--install", "-s", "/usr/bin");
-        string[] programs = ["/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd-shutdown", "/usr/bin/systemctl", "/usr/bin/systemd-run", "/usr/bin/ssh", "/usr/sbin/sshd"];
-        var libraries = programs.SelectMany(p => Lab.Run(TimeSpan.FromSeconds(20), "ldd", p).Text.Split('\n')).Select(l => l.Split(' ').FirstOrDefault(w => w.Trim().StartsWith('/'))?.Trim()).OfType<string>();
-        foreach (var file in programs.Concat(libraries).Distinct())
-        {
-            // lib is a link to usr/lib on the new root, as it is here.
-            var target = Path.Combine(root, file.TrimStart('/'));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Delete(target);
-            File.Copy(file, target);
-        }
-
         VirtualMachine.Must("sh", "-c", "mkdir -p \"$0/usr/lib/systemd/system\" && cp /lib/systemd/system/*.target /lib/systemd/system/systemd-poweroff.service /lib/systemd/system/systemd-reboot.service \"$0/usr/lib/systemd/system\"", root);
         foreach (var (path, text) in Texts)
         {
-            Write(root, path, text);
+            VirtualMachine.Write(root, path, text);
         }
 
-        Write(root, "/root/scenario", Scenario);
+        VirtualMachine.Write(root, "/root/scenario", Scenario);
         File.Copy(Path.Combine(Lab.Checkout(), "packaging", "systemd", "lotse-settle.service"), Path.Combine(root, "etc/systemd/system/lotse-settle.service"));
         File.CreateSymbolicLink(Path.Combine(root, "etc/systemd/system/sysinit.target.wants/lotse-settle.service"), "../lotse-settle.service");
         File.CreateSymbolicLink(Path.Combine(root, "etc/systemd/system/sysinit.target.wants/early.service"), "../early.service");
         Array.ForEach(["host", "user"], key => VirtualMachine.Must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", Path.Combine(root, "etc/ssh", key)));
-    }
-
-    private static void Write(string root, string path, string text)
-    {
-        var file = Path.Combine(root, path.TrimStart('/'));
-        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        File.WriteAllText(file, text);
-        File.SetUnixFileMode(file, path is "/init" ? UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute : UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
     }
 }

@@ -131,9 +131,11 @@ internal static class ConnectionRules
         // Names before the first key exchange that both took by default: whoever has none of these is old.
         string[] modern = ["curve25519", "mlkem", "sntrup", "ecdh-sha2", "group16", "group18", "group14-sha256", "group-exchange-sha256"];
         return offer.Any(o => modern.Any(m => o.Contains(m, StringComparison.Ordinal))) ? log.Client is { } version && version < new SshVersion(8, 0) ? ["upgrade_client", "server_kex"] : ["server_kex", "upgrade_client"]
-            : offer.Contains("diffie-hellman-group14-sha1") ? ["upgrade_server", "host_block_kex_group14-sha1+hostkey+sig"]
-            : ["upgrade_server", "host_block_kex_group1"];
+            : [IsReduced(log) ? "server_kex" : "upgrade_server", offer.Contains("diffie-hellman-group14-sha1") ? "host_block_kex_group14-sha1+hostkey+sig" : "host_block_kex_group1"];
     }
+
+    /// <summary>Whether the server's release knows curve25519 (OpenSSH 6.5, Dropbear 2013.62): then it is its configuration that leaves it out.</summary>
+    private static bool IsReduced(ClientLog log) => log.Server is { } name && ServerModel.Identify(name) is ({ } program, { } release) && release >= (program == "dropbear" ? new SshVersion(2013, 62) : new(6, 5));
 
     private static Conclusion? Banner(ClientLog log)
     {
@@ -188,7 +190,8 @@ internal static class ConnectionRules
             var line = Array.FindLast(log.Notable, n => n.Text.Contains("connect to host ", StringComparison.Ordinal));
             if (line?.Text.EndsWith(words, StringComparison.Ordinal) == true)
             {
-                return log.Find("UNKNOWN port") is { } unknown ? Conclusion.Proven("proxy-failed", $"the host in between: {line.Text}", Connect, line, unknown)
+                // One ssh that could not connect says nothing more: what follows is another one's, whose proxy this was.
+                return (log.Find("UNKNOWN port") ?? Array.Find(log.Notable, n => n.Number > line.Number && n.Text.Contains("exchange_identification: ", StringComparison.Ordinal))) is { } unknown ? Conclusion.Proven("proxy-failed", $"the host in between: {line.Text}", Connect, line, unknown)
                     : Conclusion.Proven(cause, $"{line.Text}", Connect, line);
             }
         }

@@ -15,10 +15,10 @@ public static class LogDiagnosis
         }
 
         var told = ServerLog.Read(server, log);
-        if (client.Cause == "old-dropbear-20-names" && told?.Cause is "hostkey-none" or "kex-none")
+        if (client.Alternatives.Contains("old-dropbear-20-names") && told is { Cause: "hostkey-none" or "kex-none" } && told.Lines[0]!.Text.Contains("No matching algo", StringComparison.Ordinal))
         {
-            // "No matching algo" is how Dropbear sees the list that it has cut.
-            return client with { Certainty = Certainty.Proven, Others = [] };
+            // So Dropbear calls what became of the list that it has cut. Where nothing matches indeed, the client says so too.
+            return (client.Cause == "old-dropbear-20-names" ? client : told with { Cause = "old-dropbear-20-names" }) with { Certainty = Certainty.Proven, Others = [] };
         }
 
         if (told is not null && Outweighs(told, client))
@@ -26,6 +26,8 @@ public static class LogDiagnosis
             // The user whom the server does not know may be the one of a block that was not meant to decide.
             return told.Cause is "wrong-user" or "user-not-allowed" && log.BroadBlockFirst is var (broad, narrow)
                 ? Conclusion.Likely("config-first-wins", $"{told.Because}; the user may be that of the block for all hosts, which comes before the one for this host", "ssh_config(5): the first obtained value is used", broad, narrow) with { Others = ["config-first-wins", told.Cause] }
+                // Without -v the log does not show which blocks were read.
+                : told.Cause == "wrong-user" && log.Verbosity == 0 ? told with { Others = ["wrong-user", "config-first-wins"] }
                 : told;
         }
 

@@ -44,7 +44,7 @@ public sealed record ProbeFacts
     /// <summary>That key's fingerprint.</summary>
     public string? HostKeyFingerprint { get; init; }
 
-    /// <summary>The ways to log in that it names for this user.</summary>
+    /// <summary>The ways to log in that it names for this user; where it has taken every key, that it takes keys.</summary>
     public string[]? Methods { get; init; }
 
     /// <summary>Every key, in the order in which it was asked.</summary>

@@ -43,7 +43,7 @@ internal static class ServerProbe
         try
         {
             connection.Identify();
-            connection.ExchangeKeys();
+            connection.ExchangeKeys(user.Length == 0 ? [] : new SshWriter().Byte(5).String("ssh-userauth").ToArray());
             facts = Described(facts, connection);
             return user.Length == 0 ? facts : AskKeys(facts, connection, keys, budget);
         }
@@ -77,7 +77,11 @@ internal static class ServerProbe
         HostKeyFingerprint = connection.HostKey.Length == 0 ? null : new PublicKey("", connection.HostKey, "").Fingerprint,
     };
 
-    /// <summary>Asks about keys on a connection whose keys are exchanged.</summary>
+    /// <summary>
+    /// Asks about keys on a connection whose keys are exchanged and on which the service was asked for. A round is one question
+    /// about every key that is still open, sent together (RFC 4252 section 5.1 lets a client; the server answers in order), and
+    /// never more than may be refused: a server's delay after each refusal is then all that is waited for.
+    /// </summary>
     internal static ProbeFacts AskKeys(ProbeFacts facts, SshConnection connection, IReadOnlyList<(string File, PublicKey Key)> keys, int budget)
     {
         var results = facts.Keys;
@@ -87,36 +91,44 @@ internal static class ServerProbe
         string? trouble = null;
         try
         {
-            connection.Send(new SshWriter().Byte(5).String("ssh-userauth").ToArray());
             while (connection.Next() is var message && message[0] != 6)
             {
                 signatures = Extensions(message) ?? signatures;
             }
 
-            connection.Send(Request(facts.User, "none").ToArray());
-            methods = Answer(connection, ref signatures) is [51, ..] failure ? Methods(failure) : [];
-            for (var i = 0; i < keys.Count && methods.Contains("publickey"); i++)
+            if (keys.Count == 0)
             {
-                var (file, key) = keys[i];
-                var refused = new List<string>();
-                foreach (var algorithm in Algorithms(key, facts.Banner, signatures))
+                connection.Send(Request(facts.User, "none").ToArray());
+                methods = Answer(connection, ref signatures) is [51, ..] failure ? Methods(failure) : [];
+            }
+
+            var names = keys.Select(k => new Queue<string>(Algorithms(k.Key, facts.Banner, signatures))).ToArray();
+            while (methods?.Contains("publickey") != false && Enumerable.Range(0, keys.Count).Where(i => results[i].Accepted != true && names[i].Count > 0).Take(budget).ToArray() is { Length: > 0 } round)
+            {
+                var asked = round.Select(i => names[i].Dequeue()).ToArray();
+                foreach (var (i, algorithm) in round.Zip(asked))
                 {
-                    if (budget == 0)
-                    {
-                        break;
-                    }
-
-                    connection.Send(Request(facts.User, "publickey").Byte(0).String(algorithm).String(key.Blob).ToArray());
+                    connection.Send(Request(facts.User, "publickey").Byte(0).String(algorithm).String(keys[i].Key.Blob).ToArray());
                     queries++;
-                    if (Answer(connection, ref signatures) is [60, ..])
+                }
+
+                foreach (var (i, algorithm) in round.Zip(asked))
+                {
+                    var answer = Answer(connection, ref signatures);
+                    if (answer[0] == 52)
                     {
-                        results[i] = new(file, key.Type, true, algorithm, [.. refused]);
+                        // Nobody is asked for a key here, and nothing is answered any more.
+                        methods = [];
                         break;
                     }
 
-                    refused.Add(algorithm);
-                    results[i] = new(file, key.Type, false, null, [.. refused]);
-                    budget--;
+                    methods = answer[0] == 51 ? Methods(answer) : methods ?? ["publickey"];
+                    budget -= answer[0] == 51 ? 1 : 0;
+                    if (methods.Contains("publickey"))
+                    {
+                        string[] refused = answer[0] == 51 ? [.. results[i].Refused, algorithm] : results[i].Refused;
+                        results[i] = new(keys[i].File, keys[i].Key.Type, answer[0] == 60, answer[0] == 60 ? algorithm : null, refused);
+                    }
                 }
             }
         }

@@ -20,14 +20,21 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     /// <summary>How this client calls itself; old servers look for a 2.0 and no more.</summary>
     private const string Identification = "SSH-2.0-lotse_0.1";
 
+    /// <summary>IPPROTO_TCP and TCP_QUICKACK (tcp(7)).</summary>
+    private const int Tcp = 6, QuickAck = 12;
+
     private static readonly string[] Extensions = ["ext-info-c", "kex-strict-c-v00@openssh.com"];
     private readonly SecureRandom random = new(new SystemRandom());
     private readonly long start = Stopwatch.GetTimestamp();
     private PacketCipher incoming = PacketCipher.Of("", null, (_, _) => [], encrypt: false);
     private PacketCipher outgoing = PacketCipher.Of("", null, (_, _) => [], encrypt: true);
+    private readonly List<byte> unsent = [];
+    private readonly byte[] buffer = new byte[16 << 10];
+    private byte[] ours = [];
+    private KeyExchange? likeliest;
     private uint received, sent;
     private long bytes;
-    private int packets;
+    private int packets, taken, filled;
 
     /// <summary>The server's identification line without its line end.</summary>
     public string Banner { get; private set; } = "";
@@ -41,10 +48,20 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     /// <summary>The algorithms agreed on: key exchange, host key, cipher, MAC.</summary>
     public string[] Agreed { get; private set; } = [];
 
-    /// <summary>Reads the identification: up to 50 lines may come before it (RFC 4253 section 4.2).</summary>
+    /// <summary>
+    /// Sends the identification and the KEXINIT, which need not wait for the other side's (RFC 4253 sections 4.2 and 7.1), and
+    /// reads the server's identification: up to 50 lines may come before it.
+    /// </summary>
     public void Identify()
     {
-        stream.Write(Encoding.ASCII.GetBytes(Identification + "\r\n"));
+        ours = new SshWriter().Byte(20).Raw(Cookie()).Names(KeyExchange.Names.Concat(Extensions)).Names(HostKeySignature.Names)
+            .Names(PacketCipher.Names).Names(PacketCipher.Names).Names(PacketCipher.MacNames).Names(PacketCipher.MacNames).Names(["none"]).Names(["none"]).Names([]).Names([]).Byte(0).UInt32(0).ToArray();
+        unsent.AddRange(Encoding.ASCII.GetBytes(Identification + "\r\n"));
+        Send(ours);
+        Flush();
+
+        // While the server starts a process for this connection, the key that nearly every server chooses is made.
+        likeliest = KeyExchange.Begin(KeyExchange.Names[0], random);
         for (var lines = 0; lines < 50; lines++)
         {
             var line = Line();
@@ -65,12 +82,10 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         throw new SshProtocolException($"what answers is no ssh server; it says: {ByteText.Escape(Banner)}", "not-ssh-server");
     }
 
-    /// <summary>Exchanges KEXINIT and keys; the host key's signature is checked.</summary>
-    public void ExchangeKeys()
+    /// <summary>Exchanges keys; the host key's signature is checked.</summary>
+    /// <param name="first">The message that goes out in the new keys at once; empty: none.</param>
+    public void ExchangeKeys(byte[] first)
     {
-        var ours = new SshWriter().Byte(20).Raw(Cookie()).Names(KeyExchange.Names.Concat(Extensions)).Names(HostKeySignature.Names)
-            .Names(PacketCipher.Names).Names(PacketCipher.Names).Names(PacketCipher.MacNames).Names(PacketCipher.MacNames).Names(["none"]).Names(["none"]).Names([]).Names([]).Byte(0).UInt32(0).ToArray();
-        Send(ours);
         var theirs = Expect(20);
         var reader = new SshReader(theirs);
         reader.Take(17);
@@ -93,7 +108,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
             Next();
         }
 
-        var exchange = KeyExchange.Begin(kex, random);
+        var exchange = kex == KeyExchange.Names[0] && likeliest is not null ? likeliest : KeyExchange.Begin(kex, random);
         Send(exchange.IsInteger ? new SshWriter().Byte(30).Mpint(exchange.Public).ToArray() : new SshWriter().Byte(30).String(exchange.Public).ToArray());
         var reply = new SshReader(Expect(31));
         reader = reply;
@@ -124,6 +139,11 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         var strict = lists[0].Contains("kex-strict-s-v00@openssh.com");
         Send([21]);
         (outgoing, sent) = (PacketCipher.Of(cipher, mac, (what, length) => Derive('A' + (what * 2), length), encrypt: true), strict ? 0 : sent);
+        if (first.Length > 0)
+        {
+            Send(first);
+        }
+
         Expect(21);
         (incoming, received) = (PacketCipher.Of(AlgorithmList.Agree(PacketCipher.Names, lists[3])!, macIn, (what, length) => Derive('B' + (what * 2), length), encrypt: false), strict ? 0 : received);
     }
@@ -139,11 +159,17 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         return cookie;
     }
 
-    /// <summary>Sends a message.</summary>
-    public void Send(byte[] payload)
+    /// <summary>Sends a message; it goes out, with those sent before it, when an answer is waited for.</summary>
+    public void Send(byte[] payload) => unsent.AddRange(outgoing.Pack(sent++, payload));
+
+    private void Flush()
     {
-        Remaining();
-        stream.Write(outgoing.Pack(sent++, payload));
+        if (unsent.Count > 0)
+        {
+            Remaining();
+            stream.Write(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(unsent));
+            unsent.Clear();
+        }
     }
 
     /// <summary>The next message but for DISCONNECT, IGNORE, DEBUG and UNIMPLEMENTED (RFC 4253 section 11).</summary>
@@ -208,20 +234,30 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         var all = new byte[count];
         for (var at = 0; at < count;)
         {
-            stream.ReadTimeout = Remaining();
-            var got = Got(all.AsSpan(at));
-            at += got;
+            if (taken == filled)
+            {
+                Fill();
+            }
+
+            var some = Math.Min(count - at, filled - taken);
+            buffer.AsSpan(taken, some).CopyTo(all.AsSpan(at));
+            (at, taken) = (at + some, taken + some);
         }
 
         return all;
     }
 
-    private int Got(Span<byte> into)
+    /// <summary>Waits for more, once all that is to be said has been said.</summary>
+    private void Fill()
     {
+        Flush();
+        stream.ReadTimeout = Remaining();
+
+        // A server sends its second answer when the first is acknowledged (RFC 896), which the kernel puts off for 40 ms; this holds until the next packet only.
+        (stream as NetworkStream)?.Socket.SetRawSocketOption(Tcp, QuickAck, [1, 0, 0, 0]);
         try
         {
-            var got = stream.Read(into);
-            return got > 0 ? got : throw new SshProtocolException("the server closed the connection");
+            (taken, filled) = (0, stream.Read(buffer));
         }
         catch (IOException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.TimedOut or SocketError.WouldBlock })
         {
@@ -230,6 +266,11 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         catch (IOException e)
         {
             throw new SshProtocolException($"the connection broke: {(e.InnerException as SocketException)?.SocketErrorCode.ToString() ?? "input error"}");
+        }
+
+        if (filled == 0)
+        {
+            throw new SshProtocolException("the server closed the connection");
         }
     }
 
