@@ -26,9 +26,6 @@ public class PostgresKillTests(ITestOutputHelper output)
 
     [Theory]
     [InlineData("swap", "pg_upgrade", "user relation files|data directories")]
-    [InlineData("swap", "all", "open")]
-    [InlineData("link", "lotse", "Restoring database schemas")]
-    [InlineData("link", "server", "start")]
     [InlineData("copy", "room", "check")]
     public void One_command_later_a_whole_cluster_serves(string mode, string victim, string moment)
     {

@@ -20,6 +20,9 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     /// <summary>What pg_upgrade and libpq would take from the environment of whoever started us.</summary>
     private static readonly string[] Variables = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE", "PGOPTIONS", "PGDATA", "PGSSLMODE", "PGCLIENTENCODING", "PGTZ", "PGDATESTYLE"];
 
+    /// <summary>What a server says that finds the remains of one that was killed (sysv_shmem.c, pqcomm.c, miscinit.c).</summary>
+    private static readonly string[] OfTheDead = ["is still in use", "Address already in use", "lock file \""];
+
     public Host Host => host;
 
     /// <summary>Runs a program that must end with 0.</summary>
@@ -226,14 +229,41 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     {
         WriteOwnHba();
         var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
-        Run("start the server privately", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
+        Start($"{job.Work}/log/server.log", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
     }
 
     /// <summary>Starts a server for its users, with its own configuration.</summary>
     public void StartForOthers(string directory, string programs, string? configFile, string log)
     {
         var outside = configFile is not null && !configFile.StartsWith(directory + "/", StringComparison.Ordinal);
-        Run("start the server", [$"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", log, .. outside ? new[] { "-o", $"-c config_file='{configFile}' -p {job.Port}" } : ["-o", $"-p {job.Port}"], "start"]);
+        Start(log, [$"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", log, .. outside ? new[] { "-o", $"-c config_file='{configFile}' -p {job.Port}" } : ["-o", $"-p {job.Port}"], "start"]);
+    }
+
+    /// <summary>
+    /// Starts a server. What is left of one that was killed keeps its memory, its port or its lock file for a moment; that is waited for.
+    /// </summary>
+    private void Start(string log, params string[] arguments)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            var ran = Try(arguments);
+            if (ran is { Ok: true, Value.ExitCode: 0 })
+            {
+                return;
+            }
+
+            var text = host.ReadFile(log, 64 << 20) is { Ok: true } read ? ByteText.Decode(read.Value) : "";
+            var last = text.Split('\n', StringSplitOptions.RemoveEmptyEntries).TakeLast(12).ToArray();
+            if (tries < 40 && last.Any(l => OfTheDead.Any(w => l.Contains(w, StringComparison.Ordinal))))
+            {
+                host.Wait(TimeSpan.FromMilliseconds(500));
+                continue;
+            }
+
+            var why = LogDiagnosis.Explain([new(log, string.Join('\n', last))]);
+            var words = why.Findings is [var first, ..] ? $"{first.Title} [{first.Id}]" : ByteText.Escape(last.LastOrDefault(l => l.Contains("FATAL", StringComparison.Ordinal)) ?? (ran.Ok ? ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[^1] : ran.Error!.Message));
+            throw new StepFailedException($"the server does not start: {words}; its log is {ByteText.Escape(log)}");
+        }
     }
 
     /// <summary>A pg_hba.conf for the time of the upgrade: whoever can reach the socket is the owner.</summary>

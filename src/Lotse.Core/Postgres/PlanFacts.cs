@@ -49,6 +49,9 @@ public sealed record PlanFacts
     /// <summary>The container that serves the old cluster, and the image to go to; null: no container does.</summary>
     public Containers.ContainerPlan? Container { get; init; }
 
+    /// <summary>What is Debian's about the old cluster; null: nothing.</summary>
+    public DebianCluster? Debian { get; init; }
+
     /// <summary>The rehearsal; null: none was asked for.</summary>
     public Rehearsal? Rehearsal { get; init; }
 

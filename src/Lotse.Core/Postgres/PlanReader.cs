@@ -56,6 +56,7 @@ internal static class PlanReader
             OldInstallation = oldPrograms is null ? null : Installations.Read(host, oldPrograms, isNew: false),
             NewInstallation = installation is { Version: > 0 } && installation.Version == wish.To ? Installations.Ask(host, installation, old.Value) : installation,
             NewDirectory = place,
+            Debian = DebianCluster.Read(host, old.Value, newPrograms, wish.To),
             Existing = existing.Ok && place != wish.Old ? existing.Value : null,
             Mode = wish.Mode,
             SocketFolder = wish.SocketFolder,

@@ -109,7 +109,7 @@ internal static class Rehearsing
     /// <summary>The same upgrade of the copy. What the live container has mounted with its data is not even seen.</summary>
     private static UpgradeJob Job(UpgradeJob plan, string place)
     {
-        var job = plan with { Old = $"{place}/old", New = $"{place}/new", Work = $"{place}/new.lotse", ConfigFile = $"{place}/old/postgresql.conf", IsRehearsal = true };
+        var job = plan with { Old = $"{place}/old", New = $"{place}/new", Work = $"{place}/new.lotse", ConfigFile = $"{place}/old/postgresql.conf", IsRehearsal = true, Debian = null };
         return plan.Container is not { } container ? job : job with
         {
             OldPrograms = job.Stage + plan.OldPrograms[plan.Stage.Length..],

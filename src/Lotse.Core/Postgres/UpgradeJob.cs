@@ -85,6 +85,12 @@ public sealed record UpgradeJob
     /// <summary>The container that serves the old cluster; null: a server of this machine does.</summary>
     public Containers.ContainerJob? Container { get; init; }
 
+    /// <summary>What is Debian's about the cluster; null: nothing.</summary>
+    public DebianCluster? Debian { get; init; }
+
+    /// <summary>The new pg_hba.conf, where it lies in the end.</summary>
+    public string NewHba => Debian is { } debian ? $"{debian.Folder(To)}/pg_hba.conf" : $"{New}/pg_hba.conf";
+
     /// <summary>The configuration file as the old server sees it, where it is not in the data directory; null: it is.</summary>
     public string? OutsideConfig => Container is not null ? Container.ConfigFile : ConfigFile is not null && !ConfigFile.StartsWith(Old + "/", StringComparison.Ordinal) ? ConfigFile : null;
 

@@ -50,6 +50,11 @@ internal static class UpgradePlan
 
         foreach (var (name, seconds) in new[] { ("stop", 3600), ("init", Moment), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), (Open, Long), ("start", Long), ("statistics", Long) })
         {
+            if (name == (job.SharesFiles ? Open : "start") && job.Debian?.KeepFromStarting(job.From) is { } edit)
+            {
+                steps.Add(edit);
+            }
+
             if (name != Open || job.SharesFiles)
             {
                 steps.Add(Step([lotse], name, seconds));
@@ -96,6 +101,7 @@ internal static class UpgradePlan
             Superuser = old.BootstrapSuperuser!,
             Mode = UpgradeFindings.ModeOf(facts),
             InitArguments = InitArguments.Of(old, facts.To),
+            Debian = facts.Container is null ? facts.Debian : null,
             IsServing = old.IsRunning,
             Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
             ConfigFile = old.ConfigFile,

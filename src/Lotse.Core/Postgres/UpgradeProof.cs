@@ -65,13 +65,13 @@ internal static class UpgradeProof
         var same = differences is { Lost.Length: 0, Gained.Length: 0 } && before.Length > 0;
         var wasRunning = host.Status($"{job.Marks}/{UpgradeSteps.WasRunning}").Ok;
         var tables = before.Count(l => l.StartsWith("relation\t", StringComparison.Ordinal) && l.Split('\t') is [_, _, "r" or "m", ..]);
-        var hba = job.HbaFile is null || (host.ReadFile(job.HbaFile) is { Ok: true } old && host.ReadFile($"{job.New}/pg_hba.conf") is { Ok: true } carried && old.Value.AsSpan().SequenceEqual(carried.Value));
+        var hba = job.HbaFile is null || (host.ReadFile(job.HbaFile) is { Ok: true } old && host.ReadFile(job.NewHba) is { Ok: true } carried && old.Value.AsSpan().SequenceEqual(carried.Value));
         var isUp = now.Version == job.To && (wasRunning ? now.IsRunning : now.Control is { IsShutDown: true });
         var reasons = new List<Reason>
         {
             new($"{Value.Path(job.New)} is of PostgreSQL {job.To} and {(wasRunning ? "its server runs" : "was stopped in order")}", isUp ? Verdict.Yes : Verdict.No, null, new Seen($"{now.Version}, {(now.IsRunning ? "running" : now.Control?.State ?? "?")}", job.New)),
             new($"roles with their passwords, databases, extensions and {ClusterFindings.Plural(tables, "table", "tables")} are the same", same ? Verdict.Yes : Verdict.No, "system catalogs of both clusters, sizes of tables", new Seen($"{before.Length} lines", $"{job.Marks}/before.tsv"), new Seen("compared with", $"{job.Marks}/after.tsv")),
-            new("everybody may log in as before: pg_hba.conf is the old one", hba ? Verdict.Yes : Verdict.No, "src/backend/libpq/hba.c", new Seen(job.HbaFile ?? "none", $"{job.New}/pg_hba.conf")),
+            new("everybody may log in as before: pg_hba.conf is the old one", hba ? Verdict.Yes : Verdict.No, "src/backend/libpq/hba.c", new Seen(job.HbaFile ?? "none", job.NewHba)),
         };
         if (job.CompareContents)
         {

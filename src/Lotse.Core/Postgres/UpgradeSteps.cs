@@ -162,9 +162,9 @@ public static class UpgradeSteps
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
         programs.StopOwn(job.Old, job.OldPrograms);
         MustBeBack(programs, job);
-        if (programs.IsMarked(WasRunning) && programs.ServerOf(job.Old) is null)
+        if ((programs.IsMarked(WasRunning) || HasDied(programs, job)) && programs.ServerOf(job.Old) is null)
         {
-            programs.StartForOthers(job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
+            StartCluster(programs, job, job.From, job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
         }
 
         programs.Unmark(WasRunning);
@@ -350,13 +350,30 @@ public static class UpgradeSteps
             throw new StepFailedException($"a server works in {ByteText.Escape(job.Old)} again: somebody started it meanwhile");
         }
 
+        job.Debian?.Make(programs, job);
         if (programs.IsMarked(WasRunning) && programs.ServerOf(job.New) is null)
         {
-            programs.StartForOthers(job.New, job.NewPrograms, null, $"{job.Work}/log/new-server.log");
+            StartCluster(programs, job, job.To, job.New, job.NewPrograms, null, $"{job.Work}/log/new-server.log");
         }
     }
 
-    private static void StopNew(ClusterPrograms programs, UpgradeJob job) => programs.Stop(job.New, job.NewPrograms);
+    private static void StartCluster(ClusterPrograms programs, UpgradeJob job, int version, string directory, string binaries, string? configFile, string log)
+    {
+        if (job.Debian is { } debian)
+        {
+            debian.StartCluster(programs, version);
+        }
+        else
+        {
+            programs.StartForOthers(directory, binaries, configFile, log);
+        }
+    }
+
+    private static void StopNew(ClusterPrograms programs, UpgradeJob job)
+    {
+        programs.Stop(job.New, job.NewPrograms);
+        job.Debian?.Unmake(programs, job);
+    }
 
     internal static void Statistics(ClusterPrograms programs, UpgradeJob job)
     {

@@ -63,7 +63,7 @@ internal static class ContainerSteps
         if (!Runs(programs.Host, container, container.Name))
         {
             programs.Stop(job.Old, job.OldPrograms);
-            if (programs.IsMarked(UpgradeSteps.WasRunning))
+            if (programs.IsMarked(UpgradeSteps.WasRunning) || UpgradeSteps.HasDied(programs, job))
             {
                 Engine(programs, container, Moment, "start", container.Name);
                 WaitUntilReady(programs, container, job.Old, container.Name);
