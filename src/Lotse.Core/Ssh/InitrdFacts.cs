@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Serialization;
+using Lotse.Linux;
 using Lotse.Ssh.Transport;
 
 namespace Lotse.Ssh;
@@ -62,6 +63,9 @@ internal static class InitrdReader
     private static readonly string[] CommandLines = ["/etc/default/grub", "/etc/kernel/cmdline", "/proc/cmdline"];
 
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(90);
+
+    /// <summary>SIGTERM (signal(7)).</summary>
+    private const int Terminate = 15;
 
     /// <summary>Everything; the folder that was made is removed again.</summary>
     /// <param name="host">This machine.</param>
@@ -188,7 +192,8 @@ internal static class InitrdReader
         {
             if (host.ReadFile($"{root}/run/lotse-dropbear.pid", 64) is { Ok: true, Value: var pid } && int.TryParse(Encoding.ASCII.GetString(pid).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 1)
             {
-                host.Run(["kill", $"{number}"], Long);
+                // Not by a program: a system without procps has no kill.
+                _ = Libc.Kill(number, Terminate);
             }
 
             server.Wait(TimeSpan.FromSeconds(35));
