@@ -33,7 +33,11 @@ internal static class Fuzzer
         var start = Stopwatch.GetTimestamp();
         long inputs = 0, largest = 0;
         var slowest = TimeSpan.Zero;
-        for (var next = 0; Stopwatch.GetElapsedTime(start) < time; next++)
+
+        // However little time there is on a busy machine: every seed, and some changed inputs.
+        const int Fewest = 20;
+        var fewest = corpus.Count + Fewest;
+        for (var next = 0; next < fewest || Stopwatch.GetElapsedTime(start) < time; next++)
         {
             // The seeds themselves first.
             var input = next < corpus.Count && inputs == next ? corpus[next] : mutation.Of(corpus[random.Next(corpus.Count)], corpus[random.Next(corpus.Count)]);
