@@ -29,32 +29,65 @@ public sealed record HbaLine(string Type, string[] Databases, string[] Users, st
 /// </summary>
 internal static class HostBasedAuthentication
 {
-    private const int MostDepth = 10, MostLines = 20_000;
+    private const int MostDepth = 10, MostLines = 20_000, MostFaults = 100;
+    private const long MostBytes = 2 << 20;
 
     /// <summary>The lines in the order they are tried; the first that fits a connection decides.</summary>
     public static HbaLine[] Read(Host host, string file, int major, List<string> faults)
     {
         var all = new List<HbaLine>();
-        ReadFile(host, file, major, 0, true, all, faults);
+        var left = MostBytes;
+        ReadFile(host, file, major, 0, true, all, faults, ref left);
         return [.. all];
     }
 
-    private static void ReadFile(Host host, string file, int major, int depth, bool required, List<HbaLine> all, List<string> faults)
+    /// <summary>A file's text, as long as all that belongs together stays small: files may name each other.</summary>
+    private static string? Text(Host host, string file, bool required, List<string> faults, ref long left)
     {
-        var read = host.ReadFile(file);
-        if (!read.Ok || depth > MostDepth)
+        if (left <= 0)
         {
-            if (required)
+            return null;
+        }
+
+        var read = host.ReadFile(file, (int)MostBytes);
+        if (!read.Ok)
+        {
+            if (required && faults.Count < MostFaults)
             {
-                faults.Add(read.Ok ? $"{ByteText.Escape(file)}: files include each other more than {MostDepth} deep" : read.Error!.Message);
+                faults.Add(read.Error!.Message);
             }
 
+            return null;
+        }
+
+        left -= read.Value.Length;
+        if (left <= 0)
+        {
+            faults.Add($"{ByteText.Escape(file)}: with what it names the file is larger than {MostBytes >> 20} MiB; the rest was not read");
+            return null;
+        }
+
+        return ByteText.Decode(read.Value);
+    }
+
+    private static void ReadFile(Host host, string file, int major, int depth, bool required, List<HbaLine> all, List<string> faults, ref long left)
+    {
+        if (depth > MostDepth)
+        {
+            // The server refuses the whole file then.
+            faults.Add($"{ByteText.Escape(file)}: files include each other more than {MostDepth} deep");
+            left = 0;
+            return;
+        }
+
+        if (Text(host, file, required, faults, ref left) is not { } text)
+        {
             return;
         }
 
         var folder = file[..Math.Max(1, file.LastIndexOf('/'))].TrimEnd('/');
-        var lines = ByteText.Decode(read.Value).Split('\n');
-        for (var i = 0; i < lines.Length && all.Count < MostLines; i++)
+        var lines = text.Split('\n');
+        for (var i = 0; i < lines.Length && all.Count < MostLines && left > 0; i++)
         {
             var (line, number) = (lines[i].TrimEnd('\r'), i + 1);
             while (major >= 14 && line.EndsWith('\\') && i + 1 < lines.Length)
@@ -73,24 +106,24 @@ internal static class HostBasedAuthentication
                 var target = fields[1][0].TrimStart('"') is var t && t.StartsWith('/') ? t : $"{folder}/{t}";
                 foreach (var one in fields[0][0] != "include_dir" ? [target] : host.List(target) is { Ok: true } names ? names.Value.Where(n => n.EndsWith(".conf", StringComparison.Ordinal) && n[0] != '.').Select(n => $"{target}/{n}") : [])
                 {
-                    ReadFile(host, one, major, depth + 1, fields[0][0] == "include", all, faults);
+                    ReadFile(host, one, major, depth + 1, fields[0][0] == "include", all, faults, ref left);
                 }
 
                 continue;
             }
 
-            if (Line(host, folder, fields, file, number, faults) is { } entry)
+            if (Line(host, folder, fields, file, number, faults, ref left) is { } entry)
             {
                 all.Add(entry);
             }
-            else
+            else if (faults.Count < MostFaults)
             {
                 faults.Add($"{ByteText.Escape(file)}:{number}: not a line of pg_hba.conf");
             }
         }
     }
 
-    private static HbaLine? Line(Host host, string folder, List<List<string>> fields, string file, int number, List<string> faults)
+    private static HbaLine? Line(Host host, string folder, List<List<string>> fields, string file, int number, List<string> faults, ref long left)
     {
         var local = fields[0] is ["local"];
         if (!local && fields[0] is not ["host" or "hostssl" or "hostnossl" or "hostgssenc" or "hostnogssenc"])
@@ -111,11 +144,11 @@ internal static class HostBasedAuthentication
             at = 5;
         }
 
-        return new(fields[0][0], Expand(host, folder, fields[1], faults), Expand(host, folder, fields[2], faults), address, fields[at][0].TrimStart('"'), [.. fields.Skip(at + 1).Select(f => f[0].TrimStart('"'))], file, number);
+        return new(fields[0][0], Expand(host, folder, fields[1], faults, ref left), Expand(host, folder, fields[2], faults, ref left), address, fields[at][0].TrimStart('"'), [.. fields.Skip(at + 1).Select(f => f[0].TrimStart('"'))], file, number);
     }
 
     /// <summary>A list with each @file replaced by the names in it.</summary>
-    private static string[] Expand(Host host, string folder, List<string> list, List<string> faults)
+    private static string[] Expand(Host host, string folder, List<string> list, List<string> faults, ref long left)
     {
         var all = new List<string>();
         foreach (var word in list)
@@ -126,14 +159,9 @@ internal static class HostBasedAuthentication
                 continue;
             }
 
-            var read = host.ReadFile(word[1] == '/' ? word[1..] : $"{folder}/{word[1..]}", 1 << 20);
-            if (read.Ok)
+            if (Text(host, word[1] == '/' ? word[1..] : $"{folder}/{word[1..]}", true, faults, ref left) is { } text)
             {
-                all.AddRange(ByteText.Decode(read.Value).Split('\n').SelectMany(l => Tokens(l.TrimEnd('\r'))).SelectMany(f => f).Where(w => w.Length > 0 && w[0] != '@'));
-            }
-            else
-            {
-                faults.Add(read.Error!.Message);
+                all.AddRange(text.Split('\n').SelectMany(l => Tokens(l.TrimEnd('\r'))).SelectMany(f => f).Where(w => w.Length > 0 && w[0] != '@'));
             }
         }
 

@@ -16,7 +16,7 @@ public sealed record Setting(string Name, string Value, string File, int Line);
 internal static class PgConf
 {
     private const int MostDepth = 10, MostSettings = 20_000, MostFaults = 100;
-    private const long MostBytes = 8 << 20;
+    private const long MostBytes = 2 << 20;
 
     /// <summary>All settings in the order they were read, later ones first to hold.</summary>
     /// <param name="host">Where.</param>
