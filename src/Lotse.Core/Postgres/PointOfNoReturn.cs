@@ -91,13 +91,9 @@ internal static class PointOfNoReturn
 
     public static void Rebuild(ClusterPrograms programs, UpgradeJob job, MovedIndexes moved)
     {
-        var sql = new StringBuilder();
-        foreach (var index in moved.Indexes)
-        {
-            var dot = index.IndexOf('.', StringComparison.Ordinal);
-            sql.Append(CultureInfo.InvariantCulture, $"REINDEX INDEX \"{index[..dot].Replace("\"", "\"\"", StringComparison.Ordinal)}\".\"{index[(dot + 1)..].Replace("\"", "\"\"", StringComparison.Ordinal)}\";\n");
-        }
-
+        // The server splits schema and name, either of which may hold a dot.
+        var sql = new StringBuilder("SET standard_conforming_strings = on;\nSELECT format('REINDEX INDEX %I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('i', 'I') AND n.nspname || '.' || c.relname IN (");
+        sql.AppendJoin(", ", moved.Indexes.Select(i => $"'{i.Replace("'", "''", StringComparison.Ordinal)}'")).Append(") \\gexec\n");
         if (job.To >= 15)
         {
             sql.Append(CultureInfo.InvariantCulture, $"SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', current_database()) \\gexec\n");
