@@ -184,8 +184,10 @@ internal sealed class BareWorld : IUpgradeWorld
         UpgradeWorlds.OneServerEach(Folder);
         if (Lab.Run(Minute, $"{PostgresLab.Programs(15)}/pg_isready", "-q", "-h", "127.0.0.1", "-p", $"{port}").ExitCode == 2)
         {
-            // What was applied for good, and then lost its server, is its owner's to start.
+            // What was applied for good, and then lost its server, is its owner's to start. A process that the killed server had
+            // just started ends once it sees that; until then none starts beside it.
             Assert.True(applied, "no server runs, and lotse has nothing left to do");
+            Assert.True(RemoteMachine.Until(TimeSpan.FromSeconds(30), () => !UpgradeWorlds.Of(Folder).Any(p => p.Name is "postgres" or "postmaster")), "a process of the killed server does not end");
             lab.Start(18, data + "-18", port);
         }
     }
