@@ -23,15 +23,23 @@ internal sealed class LinuxPath
     }
 
     /// <summary>A packet of a host of each network.</summary>
-    public static IEnumerable<PacketPath> All(ExitsFacts facts, IpAddress to) => facts.Linux!.Lans.Select(l => new LinuxPath(facts).Of(l, null, to));
+    public static IEnumerable<PacketPath> All(ExitsFacts facts, IpAddress to)
+    {
+        var path = new LinuxPath(facts);
+        return facts.Linux!.Lans.Select(l => path.Of(l, null, to));
+    }
 
     /// <summary>One packet; null where no network has the source.</summary>
-    public static PacketPath? One(ExitsFacts facts, IpAddress from, IpAddress to) =>
-        facts.Linux!.Lans.FirstOrDefault(l => new LinuxPath(facts).Addresses(l).Any(a => a.Prefix.Length < 128 && a.Prefix.Contains(from))) is { } lan ? new LinuxPath(facts).Of(lan, from, to) : null;
+    public static PacketPath? One(ExitsFacts facts, IpAddress from, IpAddress to)
+    {
+        var path = new LinuxPath(facts);
+        return facts.Linux!.Lans.FirstOrDefault(l => path.Own(l.Device).Any(a => a.Prefix.Length < 128 && a.Prefix.Contains(from))) is { } lan ? path.Of(lan, from, to) : null;
+    }
 
     private PacketPath Of(LinuxNetwork lan, IpAddress? from, IpAddress to)
     {
-        var inside = Named(lan.Device, "static", Addresses(lan));
+        hops.Clear();
+        var inside = Named(lan.Device, "static", [.. Own(lan.Device)]);
         var source = from ?? RouterModel.HostOn(inside, PacketPath.SomeHost);
         PacketPath End(IpAddress? seen = null, NftRule? rule = null, NetworkInterface? exit = null) => new(inside, source, to, seen, rule, exit, [.. hops]);
         if (source is null)
@@ -238,8 +246,6 @@ internal sealed class LinuxPath
             }
         }
     }
-
-    private List<InterfaceAddress> Addresses(LinuxNetwork lan) => [.. Own(lan.Device)];
 
     /// <summary>Addresses by the files, drop-ins included, and by the kernel.</summary>
     private IEnumerable<InterfaceAddress> Own(string device) =>
