@@ -23,6 +23,12 @@ public sealed record InitrdFacts
     /// <summary>The image, or the folder that it was unpacked to.</summary>
     public required string Image { get; init; }
 
+    /// <summary>Why it cannot be unpacked; null: it was.</summary>
+    public string? Broken { get; init; }
+
+    /// <summary>Another ssh server in it than dropbear; null: there is none.</summary>
+    public string? OtherServer { get; init; }
+
     /// <summary>The path of dropbear in it; null: there is none.</summary>
     public string? Dropbear { get; init; }
 
@@ -53,6 +59,9 @@ public sealed record InitrdFacts
     /// <summary>Why it was not run.</summary>
     public string? NotRun { get; init; }
 
+    /// <summary>Whether that is so because a library that it needs is not in the image.</summary>
+    public bool DoesNotStart { get; init; }
+
     /// <summary>The version of this machine's ssh client, which stands for the one that will log in.</summary>
     public string? Client { get; init; }
 }
@@ -61,6 +70,12 @@ public sealed record InitrdFacts
 internal static class InitrdReader
 {
     private static readonly string[] CommandLines = ["/etc/default/grub", "/etc/kernel/cmdline", "/proc/cmdline"];
+
+    /// <summary>Programs that unmkinitramfs(8) needs, by the first bytes of what they unpack (linux lib/decompress.c).</summary>
+    private static readonly (byte[] Magic, string Program)[] Compressions =
+    [
+        ([0x1F, 0x8B], "gzip"), ([0x28, 0xB5, 0x2F, 0xFD], "zstd"), ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "xzcat"), ([0x02, 0x21, 0x4C, 0x18], "lz4cat"), ([0x42, 0x5A, 0x68], "bzip2"), ([0x89, 0x4C, 0x5A, 0x4F], "lzop"),
+    ];
 
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(90);
 
@@ -90,18 +105,37 @@ internal static class InitrdReader
         try
         {
             var unpacked = host.Run(["unmkinitramfs", image, folder], Long);
-            if (!unpacked.Ok || unpacked.Value.ExitCode != 0)
+            if (!unpacked.Ok)
             {
-                return new(default!, unpacked.Error ?? new(HostErrorKind.Failed, $"unmkinitramfs cannot unpack {ByteText.Escape(image)}: {ByteText.Escape(Encoding.UTF8.GetString(unpacked.Value.Errors).Trim())}"));
+                return new(default!, unpacked.Error);
             }
 
-            // Images with microcode in front are unpacked to early, early2 and main.
-            return Look(host, image, host.List(folder) is { Ok: true, Value: var names } && names.Contains("main") ? folder + "/main" : folder, commandLine, run);
+            // What stands in front uncompressed, microcode and since Debian 13 modules, is unpacked to early, early2 …, the rest to main.
+            string[] parts = host.List(folder) is { Ok: true, Value: var names } ? [.. names.Where(n => n is "main" || n.StartsWith("early", StringComparison.Ordinal)).OrderByDescending(n => n == "main").ThenByDescending(n => n, StringComparer.Ordinal)] : [];
+            var root = parts.Select(n => $"{folder}/{n}").FirstOrDefault(p => host.Status(p + "/init").Ok) ?? (parts is ["main", ..] ? folder + "/main" : folder);
+            if (unpacked.Value.ExitCode == 0 || (!root.EndsWith("/main", StringComparison.Ordinal) && root != folder && IsWhole(host, image)))
+            {
+                return Look(host, image, root, commandLine, run);
+            }
+
+            var said = Encoding.UTF8.GetString(unpacked.Value.Errors).Trim();
+            return Missing(host, image) is { } program ? new(default!, new(HostErrorKind.Failed, $"unmkinitramfs cannot unpack {ByteText.Escape(image)} without {program}, which is not installed"))
+                : new(new InitrdFacts { Image = image, Broken = said.Length == 0 ? $"unmkinitramfs ended with {unpacked.Value.ExitCode}" : ByteText.Escape(said.Split('\n')[^1]) }, null);
         }
         finally
         {
             host.Run(["rm", "-rf", "--one-file-system", "--", folder], Long);
         }
+    }
+
+    /// <summary>Whether an image that is not compressed ends as an archive does (cpio newc): unmkinitramfs looks for something compressed behind it, and complains.</summary>
+    private static bool IsWhole(Host host, string image) => host.Run(["tail", "-c", "4096", image], Long) is { Ok: true, Value: { ExitCode: 0, Output: var end } } && end.AsSpan().IndexOf("TRAILER!!!"u8) >= 0;
+
+    /// <summary>The program that the image's compression needs and that is not here.</summary>
+    private static string? Missing(Host host, string image)
+    {
+        var head = host.Run(["head", "-c", "8", image], Long) is { Ok: true, Value.Output: var bytes } ? bytes : [];
+        return Array.Find(Compressions, c => head.AsSpan().StartsWith(c.Magic)).Program is { } program && host.Run([program, "--version"], Long) is { Error.Kind: HostErrorKind.NotFound } ? program : null;
     }
 
     private static Reading<InitrdFacts> Look(Host host, string image, string root, string? commandLine, bool run)
@@ -119,7 +153,8 @@ internal static class InitrdReader
         var facts = new InitrdFacts
         {
             Image = image,
-            Dropbear = First("/sbin/dropbear", "/usr/sbin/dropbear"),
+            Dropbear = First("/sbin/dropbear", "/usr/sbin/dropbear", "/bin/dropbear", "/usr/bin/dropbear"),
+            OtherServer = First("/usr/sbin/sshd", "/sbin/sshd", "/usr/bin/sshd", "/usr/sbin/tinysshd", "/usr/bin/tinysshd", "/bin/tinysshd"),
             Options = Setting("DROPBEAR_OPTIONS"),
             HostKeys = [.. Names("/etc/dropbear").Where(n => n.StartsWith("dropbear_", StringComparison.Ordinal) && n.EndsWith("_host_key", StringComparison.Ordinal))],
             AuthorizedKeys = keyFile,
@@ -135,7 +170,8 @@ internal static class InitrdReader
     /// <summary><c>ip=</c> of the kernel's command line goes before IP= of the image (initramfs-tools(7)).</summary>
     private static string? Network(Host host, string? commandLine, string image)
     {
-        var sources = commandLine is not null ? [("the command line", commandLine)] : CommandLines.Select(f => (Where: f, Text: host.ReadFile(f, 1 << 16) is { Ok: true, Value: var bytes } ? ByteText.Decode(bytes) : ""));
+        var sources = commandLine is not null ? [("the command line", commandLine)]
+            : BootEntry.Read(host) is { CommandLine: { } next, Source: var loader } ? [(loader, next)] : CommandLines.Select(f => (Where: f, Text: host.ReadFile(f, 1 << 16) is { Ok: true, Value: var bytes } ? ByteText.Decode(bytes) : ""));
         foreach (var (where, text) in sources)
         {
             if (text.Split((char[])[' ', '\n', '"', '\'', '\t'], StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(w => w.StartsWith("ip=", StringComparison.Ordinal)) is { } word)
@@ -185,7 +221,7 @@ internal static class InitrdReader
             }
 
             return probe is null || probe.Kex.Length == 0
-                ? facts with { NotRun = server.IsCompleted ? Words(server.Result) : $"it did not answer: {probe?.Trouble}" }
+                ? facts with { DoesNotStart = server.IsCompleted && Encoding.UTF8.GetString(server.Result.Ok ? server.Result.Value.Errors : []).Contains("error while loading shared libraries", StringComparison.Ordinal), NotRun = server.IsCompleted ? Words(server.Result) : $"it did not answer: {probe?.Trouble}" }
                 : facts with { Probe = probe, Keys = [.. facts.Keys.Select(k => Array.Find(probe.Keys, p => p.File == $"{facts.AuthorizedKeys}:{k.Line}") is { } said ? k with { Accepted = said.Accepted, Algorithm = said.Algorithm } : k)] };
         }
         finally

@@ -126,6 +126,18 @@ public sealed record ClientLog
         }
     }
 
+    /// <summary>Whether a configuration of the user's own was read of which no Host block was applied: what it set, it set at its top or in Match blocks.</summary>
+    public bool HasUnseenBlocks => Array.Exists(Configuration, c => c.Text.StartsWith("Reading configuration data ", StringComparison.Ordinal) && !c.Text.Contains("/etc/ssh/", StringComparison.Ordinal))
+        && !Array.Exists(Configuration, c => c.Text.Contains(": Applying options for ", StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal));
+
+    /// <summary>The client's last word when no method worked: <c>[USER@HOST: ]Permission denied (LIST).</c> The server's greeting may hold such words too.</summary>
+    public LogLine? Denied => Array.FindLast(Notable, n =>
+    {
+        const string Mark = "Permission denied (";
+        var at = n.Text.IndexOf(Mark, StringComparison.Ordinal);
+        return n.Text.EndsWith(").", StringComparison.Ordinal) && (at == 0 || (at > 2 && n.Text.AsSpan(0, at).EndsWith(": ") && !n.Text.AsSpan(0, at - 2).Contains(' '))) && !n.Text.AsSpan(at + Mark.Length).Contains(' ');
+    });
+
     /// <summary>The first notable line that holds the words.</summary>
     public LogLine? Find(params ReadOnlySpan<string> words)
     {

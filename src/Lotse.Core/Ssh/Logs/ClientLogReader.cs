@@ -17,9 +17,12 @@ internal sealed class ClientLogReader
     private int proposal = -1;
     private bool pending;
     private KeyAttempt? tried;
+    private LogLine? session;
 
     public ClientLog Result => log with
     {
+        // Without -v nothing else tells that there was a session; a jump host's ends too when the login behind it has failed.
+        Authenticated = log.Authenticated ?? (notable.Exists(n => n.Text.Contains("Permission denied (", StringComparison.Ordinal) || n.Text.Contains(" failed", StringComparison.Ordinal) || n.Text.Contains("exchange_identification", StringComparison.Ordinal)) ? null : session),
         Keys = [.. keys],
         Troubles = [.. troubles],
         Tried = [.. triedLines],
@@ -144,8 +147,13 @@ internal sealed class ClientLogReader
                 Reached(LogStage.Authentication);
                 return true;
             case "Entering interactive session.":
-                log = log with { Authenticated = log.Authenticated ?? line };
-                Reached(LogStage.Session);
+                // The program in between prints it too, before the server behind it has said anything.
+                if (!log.Proxied || log.Server is not null)
+                {
+                    log = log with { Authenticated = log.Authenticated ?? line };
+                    Reached(LogStage.Session);
+                }
+
                 return true;
             case "No more authentication methods to try.":
                 pending = false;
@@ -166,6 +174,17 @@ internal sealed class ClientLogReader
         else if (text.StartsWith("Connecting to ", StringComparison.Ordinal))
         {
             Reached(LogStage.Connecting);
+        }
+        else if (text.StartsWith("Local version string SSH-2.0-OpenSSH_", StringComparison.Ordinal))
+        {
+            // With LogLevel DEBUG in place of -v the version is not printed first.
+            log = log with { Client = log.Client ?? SshVersion.Parse(text.AsSpan("Local version string SSH-2.0-OpenSSH_".Length)) };
+        }
+        else if (text.StartsWith("channel_connect_stdio_fwd", StringComparison.Ordinal))
+        {
+            // A jump host's own ssh (ssh -W) has logged in; from here on the log is of the login behind it.
+            Forget();
+            log = new() { Client = log.Client, Proxied = true, Verbosity = log.Verbosity, Last = line, Stage = LogStage.Banner };
         }
         else if (text.StartsWith("Executing proxy command:", StringComparison.Ordinal) || text.StartsWith("Setting implicit ProxyCommand", StringComparison.Ordinal))
         {
@@ -273,6 +292,7 @@ internal sealed class ClientLogReader
             return;
         }
 
+        session = IsOfSession(text) ? line : session;
         if (text.StartsWith("Authenticated to ", StringComparison.Ordinal))
         {
             log = log with { Authenticated = log.Authenticated ?? line };
@@ -287,6 +307,11 @@ internal sealed class ClientLogReader
             return;
         }
 
+        if (log.User is null && text.IndexOf(": Permission denied (", StringComparison.Ordinal) is > 0 and var denied && text.LastIndexOf('@', denied) is > 0 and var at)
+        {
+            log = log with { User = text[..at], Host = text[(at + 1)..denied] };
+        }
+
         if (Trouble(line) is { } trouble)
         {
             Add(troubles, trouble);
@@ -294,6 +319,10 @@ internal sealed class ClientLogReader
 
         Add(notable, line);
     }
+
+    /// <summary>What only an open session prints when it ends or breaks (clientloop.c).</summary>
+    private static bool IsOfSession(string text) => text.StartsWith("client_loop: ", StringComparison.Ordinal) || text.StartsWith("Timeout, server ", StringComparison.Ordinal)
+        || (text.StartsWith("Connection to ", StringComparison.Ordinal) && (text.EndsWith(" closed by remote host.", StringComparison.Ordinal) || text.EndsWith(" closed.", StringComparison.Ordinal)));
 
     /// <summary>A new ssh begins: a jump host's own, or the next try in the same paste. What came before is over when it came to an end.</summary>
     private void NewProgram(string text)
@@ -305,6 +334,12 @@ internal sealed class ClientLogReader
             return;
         }
 
+        Forget();
+        log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, Last = log.Last };
+    }
+
+    private void Forget()
+    {
         keys.Clear();
         troubles.Clear();
         triedLines.Clear();
@@ -312,7 +347,7 @@ internal sealed class ClientLogReader
         proposals[0].Clear();
         proposals[1].Clear();
         pending = false;
-        log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, Last = log.Last };
+        session = null;
     }
 
     private static FileTrouble? Trouble(LogLine line)
