@@ -7,7 +7,21 @@ namespace Lotse.Ssh;
 /// <summary>A host that the audit looks at.</summary>
 /// <param name="Target">The name and what it stands for.</param>
 /// <param name="Cached">What its server last said; null: it was never asked.</param>
-public sealed record AuditedHost(SshTarget Target, CachedProbe? Cached);
+public sealed record AuditedHost(SshTarget Target, CachedProbe? Cached)
+{
+    /// <summary>Whether its server has said what there is to know: of one key that it takes it, or something of every key.</summary>
+    public bool IsAnswered
+    {
+        get
+        {
+            var keys = Target.Identities.Where(i => i.Key is not null).Select(i => Cached?.Facts.Keys.FirstOrDefault(k => k.File == (i.PublicFile ?? i.File) && k.Type == i.Key!.Type)?.Accepted).ToArray();
+            return Cached is not null && (keys.Contains(true) || Array.TrueForAll(keys, k => k is not null));
+        }
+    }
+
+    /// <summary>Why its server could not be asked just now; null: it was not tried, or it answered.</summary>
+    public string? Trouble { get; init; }
+}
 
 /// <summary>An option in a file of the user's configuration.</summary>
 /// <param name="File">The file.</param>
@@ -31,6 +45,8 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
     /// <summary>The deepest nesting of Include (readconf.c READCONF_MAX_DEPTH).</summary>
     private const int Deepest = 16;
 
+    private static readonly string[] Deciding = ["hostkeyalias", "proxyjump", "proxycommand", "kexalgorithms", "hostkeyalgorithms", "ciphers", "macs", "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes", "requiredrsasize", "identitiesonly"];
+
     /// <summary>Reads configuration, known_hosts and the cache; asks nobody.</summary>
     /// <param name="host">The client's machine.</param>
     /// <param name="home">The user's home.</param>
@@ -48,7 +64,7 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
         Collect(host, home, config ?? $"{home}/.ssh/config", 0, options);
         var known = host.ReadFile($"{home}/.ssh/known_hosts") is { Ok: true, Value: var bytes } ? KnownHost.Read(ByteText.Decode(bytes)).Where(k => k.Marker.Length == 0).ToArray() : [];
         var cached = CachedProbe.ReadAll(host, cache);
-        var configured = options.Where(o => o.Keyword == "host").SelectMany(o => o.Value.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)).Select(h => h.Trim('"')).Where(IsName);
+        var configured = options.SelectMany(Named).Where(IsName);
         string[] plain = [.. known.Where(k => !k.IsHashed).SelectMany(k => k.Names.Split(','))];
 
         // A name in brackets is one with a port: what was typed for it stands in the configuration or the cache, or is the host itself.
@@ -60,12 +76,27 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
             targets.Add(Target(address, port));
         }
 
-        // Several names of one machine, its address among them, are one host: the first that somebody typed stands for it.
-        var seen = new HashSet<(string, int, string, string?)>();
+        // Several names of one login, the machine's address among them, are one host: the first that somebody typed stands for it.
+        var seen = new HashSet<(string, int, string, string)>();
         var hosts = targets.Select(t => new AuditedHost(t, cached.Where(c => c.Facts.Address == $"{t.Address}:{t.Port}" && (c.Facts.User == t.User || c.Facts.User.Length == 0)).MaxBy(c => (c.Facts.User.Length, c.Asked))))
-            .Where(h => h.Target.Settings is null || seen.Add((h.Target.Address, h.Target.Port, h.Target.User, h.Target.Settings["hostkeyalias"]))).ToArray();
+            .Where(h => h.Target.Settings is null || seen.Add((h.Target.Address, h.Target.Port, h.Target.User, Way(h.Target.Settings)))).ToArray();
         var hashed = known.Count(k => k.IsHashed && !targets.Any(t => k.IsFor(KnownHost.LookedUp(t.Address, t.Port))));
         return new(new(now, then, hosts, [.. options], hashed, SshSettings.Defaults(host, now) ?? ClientModel.Defaults(now)), null);
+    }
+
+    /// <summary>What decides of a login besides where it goes.</summary>
+    private static string Way(SshSettings settings) => string.Join('\n', Deciding.Select(k => settings[k]).Concat(settings.Identities));
+
+    /// <summary>The hosts that a line names: those of Host, and of <c>host</c> and <c>originalhost</c> in Match (ssh_config(5)).</summary>
+    private static IEnumerable<string> Named(ConfiguredOption option)
+    {
+        var words = option.Value.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries).Select(w => w.Trim('"')).ToArray();
+        return option.Keyword switch
+        {
+            "host" => words,
+            "match" => words.Zip(words.Skip(1)).Where(w => w.First.ToLowerInvariant() is "host" or "originalhost").SelectMany(w => w.Second.Split(',')),
+            _ => [],
+        };
     }
 
     private static bool IsName(string name) => name.Length is > 0 and < 256 && name[0] is not ('-' or '|' or '[') && name.IndexOfAny(['*', '?', '!', '%', '/']) < 0;
@@ -145,8 +176,8 @@ public static class SshAudit
             }
         }
 
-        string[] never = [.. answers.Where(a => a.Server is null).Select(a => a.Host)];
-        var unknowns = new List<Unknown>();
+        string[] never = [.. facts.Hosts.Zip(answers).Where(p => p is { Second.Server: null, First.Trouble: null }).Select(p => p.Second.Host)];
+        var unknowns = facts.Hosts.Where(h => h.Trouble is not null).Select(h => new Unknown($"what becomes of {Value.Host(h.Target.Name)}", $"its server could not be asked: {ByteText.Escape(h.Trouble!)}", $"lotse ssh why {h.Target.Name}")).ToList();
         if (never.Length > 0)
         {
             unknowns.Add(new($"what becomes of {string.Join(", ", never.Take(20))}{(never.Length > 20 ? $" and {never.Length - 20} others" : "")}", "their servers were never asked", "lotse ssh audit --probe asks each of them once"));

@@ -89,6 +89,17 @@ public class LogTests
         Assert.Equal(causes, told is null ? null : string.Join(' ', told.Alternatives));
     }
 
+    /// <summary>What <c>ssh -W</c> prints of its own forwarding does not make its login one to a host in between; what the ssh of a ProxyJump prints does.</summary>
+    [Theory]
+    [InlineData("", "", true)]
+    [InlineData("debug1: Executing proxy command: exec ssh -v -W '[box]:22' jump\ndebug1: Local version string SSH-2.0-OpenSSH_9.2\n", "", false)]
+    [InlineData("debug1: Executing proxy command: exec ssh -v -W '[box]:22' jump\ndebug1: Local version string SSH-2.0-OpenSSH_9.2\n", "debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2\nAuthenticated to box (via proxy) using \"publickey\".\ndebug1: channel_connect_stdio_fwd: nowhere:1\n", true)]
+    public void A_forwarding_of_its_own_is_no_jump(string before, string after, bool works)
+    {
+        var log = $"{before}debug1: Local version string SSH-2.0-OpenSSH_9.2\ndebug1: Remote protocol version 2.0, remote software version OpenSSH_9.2\nAuthenticated to jump ([192.0.2.1]:22) using \"publickey\".\ndebug1: channel_connect_stdio_fwd: box:22\ndebug1: Entering interactive session.\n{after}";
+        Assert.Equal(works, LogDiagnosis.Of(ClientLog.Read(log)).Cause == Conclusion.Worked);
+    }
+
     [Fact]
     public void Any_text_is_read() => Gen.String.Sample(text =>
     {

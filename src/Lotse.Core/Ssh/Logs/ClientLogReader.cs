@@ -14,7 +14,7 @@ internal sealed class ClientLogReader
     private readonly List<LogLine> configuration = [];
     private readonly List<string>[] proposals = [[], []];
     private ClientLog log = new();
-    private int proposal = -1;
+    private int proposal = -1, programs;
     private bool pending;
     private KeyAttempt? tried;
     private LogLine? session;
@@ -177,12 +177,20 @@ internal sealed class ClientLogReader
         }
         else if (text.StartsWith("Local version string SSH-2.0-OpenSSH_", StringComparison.Ordinal))
         {
-            // With LogLevel DEBUG in place of -v the version is not printed first.
+            // With LogLevel DEBUG in place of -v the version is not printed first. Every ssh says this once.
+            programs++;
             log = log with { Client = log.Client ?? SshVersion.Parse(text.AsSpan("Local version string SSH-2.0-OpenSSH_".Length)) };
         }
         else if (text.StartsWith("channel_connect_stdio_fwd", StringComparison.Ordinal))
         {
-            // A jump host's own ssh (ssh -W) has logged in; from here on the log is of the login behind it.
+            if (programs < 2)
+            {
+                // It is what this ssh itself was asked for (ssh -W).
+                return true;
+            }
+
+            // The ssh in between (ssh -W of ProxyJump) has logged in; from here on the log is of the login behind it.
+            programs--;
             Forget();
             log = new() { Client = log.Client, Proxied = true, Verbosity = log.Verbosity, Last = line, Stage = LogStage.Banner };
         }
@@ -334,6 +342,7 @@ internal sealed class ClientLogReader
             return;
         }
 
+        programs = log.Proxied ? programs : 0;
         Forget();
         log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, Last = log.Last };
     }
