@@ -65,6 +65,22 @@ public sealed class SshProbeTests : IDisposable
         Assert.DoesNotContain(lab.At("rsa") + "\"", opened, StringComparison.Ordinal);
     }
 
+    /// <summary>Neither OpenSSL's library: in a static binary, on a system with another C library, loading it would end the program.</summary>
+    [Fact]
+    public void Does_its_cryptography_itself()
+    {
+        Lab.Needs("strace");
+        foreach (var setting in new[] { "HostKeyAlgorithms ssh-rsa", "HostKeyAlgorithms rsa-sha2-512", "HostKeyAlgorithms ecdsa-sha2-nistp256", "KexAlgorithms ecdh-sha2-nistp521", "KexAlgorithms diffie-hellman-group14-sha256", "Ciphers aes256-gcm@openssh.com" })
+        {
+            var port = lab.Sshd(setting);
+            var trace = lab.At("trace");
+            var ran = Lab.Run(SshLab.Soon, "strace", "-f", "-e", "trace=openat", "-o", trace, Lab.Lotse, "ssh", "probe", "127.0.0.1", "--port", $"{port}", "--user", "root", "--key", lab.At("ed25519.pub"));
+            Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
+            Assert.DoesNotContain("libssl", File.ReadAllText(trace), StringComparison.Ordinal);
+            Assert.DoesNotContain("libcrypto", File.ReadAllText(trace), StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void Does_not_use_up_the_patience_of_a_server()
     {

@@ -121,7 +121,7 @@ public sealed class SshReleasesTests : IDisposable
             File.WriteAllText($"{home}/config", Block("old", old, "rsa") + Block("modern", modern, "ed25519"));
             File.Copy(Lab.Lotse, root.Folder + "/usr/bin/lotse", overwrite: true);
             File.WriteAllText(root.Folder + "/tmp/packages", "VERSION 3\n\nopenssh-client 1:8.4p1-5 all none < 1:9.2p1-2 all none /var/cache/apt/archives/x.deb\n");
-            Lab.Ran In(params string[] words) => root.Run(["env", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", .. words]);
+            Lab.Ran In(params string[] words) => root.Run(["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", .. words]);
             Assert.Equal(0, In("ssh", "old", "true").ExitCode);
             Assert.DoesNotContain("[ssh/sig-sha1-only-server]", In("lotse", "hook", "apt", "/tmp/packages").Text, StringComparison.Ordinal);
             foreach (var host in new[] { "old", "modern" })
@@ -143,7 +143,7 @@ public sealed class SshReleasesTests : IDisposable
         {
             // Others use this root too.
             Directory.Delete(home, recursive: true);
-            Directory.Delete(root.Folder + "/root/.cache", recursive: true);
+            SshLab.Must("rm", "-rf", root.Folder + "/root/.cache");
             File.Delete(root.Folder + "/usr/bin/lotse");
         }
     }

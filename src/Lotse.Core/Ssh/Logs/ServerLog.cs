@@ -143,8 +143,9 @@ public static class ServerLog
         var forced = sha1 && (client.ServerSigAlgs is null ? client.Client is not { } version || version >= new SshVersion(7, 2) : client.ServerSigAlgs.Any(a => a.StartsWith("rsa-sha2-", StringComparison.Ordinal)));
         var found = Conclusion.Proven(forced ? "sig-sha1-forced-by-client" : "server-policy-key-type", $"the server's log says: {text}", "sshd_config(5) PubkeyAcceptedAlgorithms", line) with { ByServer = true };
 
-        // Before 8.5 the line names the key's type, which is ssh-rsa whatever the signature was to be.
-        return sha1 && text.Contains("key type ", StringComparison.Ordinal) ? found with { Cause = "server-policy-key-type", Certainty = Certainty.Inferred, Others = ["server-policy-key-type", "sig-sha1-forced-by-client"] } : found;
+        // Before 8.5 the line names the key's type, which is ssh-rsa whatever the signature was to be; a block of the user's own for the host may have forced it.
+        string[] either = client.Configuration.Any(c => c.Text.Contains(": Applying options for ", StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal)) ? ["sig-sha1-forced-by-client", "server-policy-key-type"] : ["server-policy-key-type", "sig-sha1-forced-by-client"];
+        return forced && text.Contains("key type ", StringComparison.Ordinal) ? found with { Cause = either[0], Certainty = Certainty.Inferred, Others = either } : found;
     }
 
     private static string[] Single(string cause, string? fix, string line) => fix is not null ? [fix]
