@@ -171,12 +171,9 @@ internal static class AuthenticationRules
             return Conclusion.Proven("server-lacks-key-type", $"{log.Server} does not know {refused[^1].Word} keys", "Dropbear CHANGES: ecdsa since 2013.61, ed25519 since 2020.79", lines);
         }
 
-        // A list that the server filters by its own configuration tells what it excludes; older OpenSSH lists all that it knows.
-        var (program, version) = log.Server is null ? default : ServerModel.Identify(log.Server);
-        var exact = log.ServerSigAlgs is not null && (program == "dropbear" || (program == "openssh" && version >= new SshVersion(9, 6)));
-        if (exact && refused.All(k => k.Type is { } t && t.Name != "ecdsa-sha2-nistp256" && !t.Signatures.Any(log.ServerSigAlgs!.Contains)))
+        if (log is { Server: { } server, ServerSigAlgs: { } listed } && ServerModel.ListsWhatItTakes(server) && refused.All(k => k.Type is { } t && t.Name != "ecdsa-sha2-nistp256" && !t.Signatures.Any(listed.Contains)))
         {
-            return Conclusion.Proven(program == "dropbear" ? "server-lacks-key-type" : "server-policy-key-type", $"server-sig-algs has no algorithm for {refused[^1].Word}", "RFC 8308; OpenSSH 9.6 release notes: server-sig-algs is what the configuration permits", lines);
+            return Conclusion.Proven(ServerModel.Identify(server).Program == "dropbear" ? "server-lacks-key-type" : "server-policy-key-type", $"server-sig-algs has no algorithm for {refused[^1].Word}", "RFC 8308; OpenSSH 9.6 release notes: server-sig-algs is what the configuration permits", lines);
         }
 
         if (log.Denied is null && !refused.Any(k => k.Fate == KeyFate.Refused))

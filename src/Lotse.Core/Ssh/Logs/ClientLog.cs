@@ -25,19 +25,6 @@ public enum LogStage
     Session,
 }
 
-/// <summary>A problem with a file that the client wanted to use: a private key, a public key.</summary>
-/// <param name="Path">The file.</param>
-/// <param name="Words">What OpenSSH said.</param>
-/// <param name="Line">Where.</param>
-public sealed record FileTrouble(string Path, string Words, LogLine Line);
-
-/// <summary>One side's KEXINIT as -vv prints it.</summary>
-/// <param name="Kex">Key exchange.</param>
-/// <param name="HostKeys">Host key algorithms.</param>
-/// <param name="Ciphers">Client to server.</param>
-/// <param name="Macs">Client to server.</param>
-public sealed record KexInit(string[] Kex, string[] HostKeys, string[] Ciphers, string[] Macs);
-
 /// <summary>What the log of an OpenSSH client says, from 7.5 to 10.6, with -v, -vv, -vvv or without. Facts only; what they mean is <see cref="LogDiagnosis"/>'s.</summary>
 public sealed record ClientLog
 {

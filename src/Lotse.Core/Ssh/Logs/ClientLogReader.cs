@@ -12,9 +12,9 @@ internal sealed class ClientLogReader
     private readonly List<LogLine> notable = [];
     private readonly List<LogLine> triedLines = [];
     private readonly List<LogLine> configuration = [];
-    private readonly List<string>[] proposals = [[], []];
+    private KexProposals proposals = new();
     private ClientLog log = new();
-    private int proposal = -1, programs;
+    private int programs;
     private bool pending;
     private KeyAttempt? tried;
     private LogLine? session;
@@ -28,8 +28,8 @@ internal sealed class ClientLogReader
         Tried = [.. triedLines],
         Notable = [.. notable],
         Configuration = [.. configuration],
-        Ours = Proposal(0),
-        Theirs = Proposal(1),
+        Ours = proposals.Ours,
+        Theirs = proposals.Theirs,
     };
 
     public void Take(LogLine line)
@@ -124,7 +124,7 @@ internal sealed class ClientLogReader
         {
             log = log with { ServerSigAlgs = SshTable.Names(LogLines.Between(text, "server-sig-algs=<", ">") ?? "") };
         }
-        else if (!Progress(line) && !Kexinit(text, level) && IsNotableDebug(text))
+        else if (!Progress(line) && !(level == 2 && proposals.Take(text)) && IsNotableDebug(text))
         {
             Add(notable, line);
         }
@@ -229,40 +229,6 @@ internal sealed class ClientLogReader
         return true;
     }
 
-    private bool Kexinit(string text, int level)
-    {
-        if (level != 2)
-        {
-            return false;
-        }
-
-        if (text is "local client KEXINIT proposal" or "peer server KEXINIT proposal")
-        {
-            proposal = text[0] == 'l' ? 0 : 1;
-            proposals[proposal].Clear();
-            return true;
-        }
-
-        if (proposal < 0)
-        {
-            return false;
-        }
-
-        foreach (var list in new[] { "KEX algorithms: ", "host key algorithms: ", "ciphers ctos: ", "MACs ctos: " })
-        {
-            if (text.StartsWith(list, StringComparison.Ordinal))
-            {
-                proposals[proposal].Add(text[list.Length..]);
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    private KexInit? Proposal(int side) =>
-        proposals[side] is [var kex, var hostKeys, var ciphers, var macs, ..] ? new(SshTable.Names(kex), SshTable.Names(hostKeys), SshTable.Names(ciphers), SshTable.Names(macs)) : null;
-
     /// <summary><c>Skipping ssh-dss key PATH - not in PubkeyAcceptedKeyTypes</c>, with the reasons of later versions.</summary>
     private void Skipped(LogLine line)
     {
@@ -320,7 +286,7 @@ internal sealed class ClientLogReader
             log = log with { User = text[..at], Host = text[(at + 1)..denied] };
         }
 
-        if (Trouble(line) is { } trouble)
+        if (FileTrouble.Parse(line) is { } trouble)
         {
             Add(troubles, trouble);
         }
@@ -353,26 +319,9 @@ internal sealed class ClientLogReader
         troubles.Clear();
         triedLines.Clear();
         notable.Clear();
-        proposals[0].Clear();
-        proposals[1].Clear();
+        proposals = new();
         pending = false;
         session = null;
-    }
-
-    private static FileTrouble? Trouble(LogLine line)
-    {
-        var text = line.Text;
-        foreach (var (start, end) in new[] { ("Load key \"", "\": "), ("load pubkey \"", "\": "), ("no such identity: ", ": "), ("Warning: Identity file ", " not accessible: ") })
-        {
-            if (text.StartsWith(start, StringComparison.Ordinal) && LogLines.Between(text, start, end) is { } path)
-            {
-                return new(path, text[(start.Length + path.Length + end.Length)..].TrimEnd('.'), line);
-            }
-        }
-
-        return LogLines.Between(text, "private key ", " contents do not match public") is { } mismatch ? new(mismatch, "contents do not match public", line)
-            : LogLines.Between(text, "Permissions ", " are too open") is { } modes && LogLines.Between(modes, "for '", "'") is { } open ? new(open, "too open", line)
-            : null;
     }
 
     private void Fate(KeyFate fate, LogLine line)
