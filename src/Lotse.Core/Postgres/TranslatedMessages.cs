@@ -104,12 +104,17 @@ internal static partial class TranslatedMessages
         return language is null ? text : WithoutForeignWords(text, language);
     }
 
-    /// <summary>The line with English labels before its messages, and an English word after a step.</summary>
+    /// <summary>The line with English labels before its messages, and an English word after a step or at the end, where libpq puts what the system said.</summary>
     private static string WithoutForeignWords(string text, string language)
     {
         if (LastWord().Match(text) is { Success: true } state && Word(language, state.Groups["word"].Value) is { } said && States.Contains(said))
         {
             text = text[..state.Groups["word"].Index] + said;
+        }
+
+        if (Table.Value.Words.FirstOrDefault(w => w.Key.Language == language && Errors.Contains(w.Value) && text.EndsWith(w.Key.Foreign, StringComparison.Ordinal)) is { Key.Foreign: { } error, Value: var name })
+        {
+            text = text[..^error.Length] + name;
         }
 
         foreach (var ((_, foreign), english) in Table.Value.Words.Where(w => w.Key.Language == language && Labels.Contains(w.Value)))

@@ -10,6 +10,8 @@ public partial class TranslatedMessagesTests
     [Theory]
     [InlineData("pg/md5-scram-line", "2026-01-12 08:00:01.123 CET [211] FATAL:  Passwort-Authentifizierung für Benutzer »web« fehlgeschlagen\n2026-01-12 08:00:01.123 CET [211] DETAIL:  Benutzer »web« hat kein gültiges SCRAM-Geheimnis.\n")]
     [InlineData("pg/role-missing", "psql: Fehler: Verbindung zum Server auf Socket »/run/postgresql/.s.PGSQL.5432« fehlgeschlagen: FATAL:  Rolle »root« existiert nicht\n")]
+    [InlineData("pg/no-server", "psql: Fehler: Verbindung zum Server auf Socket »/run/postgresql/.s.PGSQL.54999« fehlgeschlagen: Datei oder Verzeichnis nicht gefunden\n\tLäuft der Server lokal und akzeptiert er Verbindungen auf diesem Socket?\n")]
+    [InlineData("pg/no-server", "psql: ошибка: подключиться к серверу через сокет \"/run/postgresql/.s.PGSQL.54999\" не удалось: Нет такого файла или каталога\n")]
     [InlineData("pg/lc-collate", "Führe Konsistenzprüfungen durch\n-------------------------------\nPrüfe Cluster-Versionen                                     ok\nlc_collate-Werte für Datenbank »template1« stimmen nicht überein: alt »de_DE.UTF-8«, neu »C.UTF-8«\nFehlgeschlagen, Programm wird beendet\n")]
     [InlineData("pg/preload-missing", "2026-01-12 08:00:01 CET [1] FATAL:  konnte nicht auf Datei »pg_cron« zugreifen: Datei oder Verzeichnis nicht gefunden\n")]
     [InlineData("pg/password-failed", "FATAL:  authentification par mot de passe échouée pour l'utilisateur  « web »\n")]
