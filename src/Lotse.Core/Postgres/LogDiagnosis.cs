@@ -10,8 +10,8 @@ internal sealed record LogText(string Name, string Text);
 /// <summary>Explains what pg_upgrade, servers and clients of PostgreSQL print. Pure: text in, report out.</summary>
 internal static partial class LogDiagnosis
 {
-    private const int MostLines = 400_000, LongestLine = 8192, MostFindings = 60;
-    private static readonly string[] Words = ["postgres", "pg_", "psql:", "initdb", "PGSQL", "FATAL:  ", "FATAL: ", "fe_sendauth", "libpq", "cluster", "SQLSTATE", "password authentication failed"];
+    private const int MostFindings = 60;
+    private static readonly string[] Words = ["postgres", "pg_", "psql:", "initdb", "PGSQL", "FATAL:  ", "FATAL: ", "fe_sendauth", "libpq", "cluster", "SQLSTATE", "password authentication failed", "error_severity"];
     private static readonly string[] UpgradeWords = ["pg_upgrade", "pg_restore", "Performing Consistency Checks", "Performing Upgrade", "source postmaster", "Failure, exiting"];
 
     /// <summary>The report on a pasted text; null when nothing in it is PostgreSQL's.</summary>
@@ -24,32 +24,22 @@ internal static partial class LogDiagnosis
         var upgrade = logs.Any(l => UpgradeWords.Any(w => l.Text.Contains(w, StringComparison.Ordinal)));
         var found = new List<Finding>();
         string? phase = null, consult = null, failed = null;
-        var (complete, passedPoint, linking) = (false, false, false);
+        var (complete, passedPoint, linking, gaveUp) = (false, false, false, false);
         foreach (var log in logs)
         {
-            var number = 0;
-            foreach (var range in log.Text.AsSpan().Split('\n'))
+            foreach (var (number, line) in LogLines.Of(log.Text))
             {
-                var span = log.Text.AsSpan(range).TrimEnd('\r');
-                if (++number > MostLines)
-                {
-                    break;
-                }
-
-                if (span.Length is 0 or > LongestLine)
-                {
-                    continue;
-                }
-
-                var line = Squeezed(span);
                 if (Phase().Match(line) is { Success: true } step)
                 {
-                    phase = step.Groups["state"].Value.Trim() is "ok" ? null : step.Groups["name"].Value.Trim();
+                    var state = step.Groups["state"].Value.Trim();
+                    phase = state is "ok" ? null : step.Groups["name"].Value.Trim();
                     failed = phase ?? failed;
+                    gaveUp |= state is "fatal" || state.StartsWith("failed", StringComparison.Ordinal);
                     linking |= step.Groups["name"].Value.Contains("Linking user relation", StringComparison.Ordinal) || step.Groups["name"].Value.Contains("Swapping data dir", StringComparison.Ordinal);
                 }
 
                 complete |= line.StartsWith("Upgrade Complete", StringComparison.Ordinal) || line.Contains("Clusters are compatible", StringComparison.Ordinal);
+                gaveUp |= line.Contains("Failure, exiting", StringComparison.Ordinal) || line.Contains("*failure*", StringComparison.Ordinal);
                 passedPoint |= line.Contains("fails after this point", StringComparison.Ordinal);
                 consult = Consult().Match(line) is { Success: true } place ? place.Groups[1].Value : consult;
                 if (MayBeOne(line))
@@ -61,12 +51,13 @@ internal static partial class LogDiagnosis
 
         var findings = Clean(found);
         var reasons = new List<Reason>();
-        if (upgrade && !complete && failed is not null)
+        gaveUp |= consult is not null || findings.Length > 0;
+        if (upgrade && !complete && gaveUp && failed is not null)
         {
             reasons.Add(new($"pg_upgrade stopped at: {new Value(failed, ValueKind.Plain)}", Verdict.Yes, "src/bin/pg_upgrade/pg_upgrade.c", new Seen($"{new Value(failed, ValueKind.Plain)}", "the last step without ok")));
         }
 
-        if (upgrade && !complete && passedPoint)
+        if (upgrade && !complete && gaveUp && passedPoint)
         {
             reasons.Add(linking
                 ? new("the old cluster may still be used", Verdict.No, "src/bin/pg_upgrade/controldata.c disable_old_cluster", new Seen("Linking or Swapping had begun: global/pg_control.old", "the output"))
@@ -76,32 +67,16 @@ internal static partial class LogDiagnosis
         var unknowns = new List<Unknown>();
         if (findings.Length == 0 && !complete && (upgrade || consult is not null))
         {
-            unknowns.Add(new("why pg_upgrade failed", consult is null ? "no line of it is known" : "the reason stands in another file",
+            unknowns.Add(new(gaveUp ? "why pg_upgrade failed" : "whether pg_upgrade went through", !gaveUp ? "neither its end nor a failure is in the text" : consult is null ? "no line of it is known" : "the reason stands in another file",
                 consult is null ? (Text)"the files in pg_upgrade_output.d of the new cluster: lotse pg why NEWDIR" : $"lotse pg why {Value.Path(consult)}"));
         }
 
         Text verdict = findings.Length > 0 ? findings[0].Title
             : complete ? "the upgrade went through"
+            : upgrade && !gaveUp ? "the output of pg_upgrade ends before it did: whether it went through is not known"
             : upgrade ? "pg_upgrade failed, and its output does not say why"
             : "no line of it is known";
         return new(verdict, [.. reasons], findings, [.. unknowns]);
-    }
-
-    /// <summary>A line without long runs of blanks: patterns try each place of such a run.</summary>
-    private static string Squeezed(ReadOnlySpan<char> line)
-    {
-        const int LongestRun = 8;
-        var (text, run) = (new System.Text.StringBuilder(line.Length), 0);
-        foreach (var c in line)
-        {
-            run = char.IsWhiteSpace(c) ? run + 1 : 0;
-            if (run <= LongestRun)
-            {
-                text.Append(c);
-            }
-        }
-
-        return text.ToString();
     }
 
     /// <summary>Few lines of a log hold a message; a cheap look spares the patterns.</summary>
