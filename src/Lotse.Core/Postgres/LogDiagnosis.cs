@@ -15,7 +15,7 @@ internal static partial class LogDiagnosis
     internal static IReadOnlyList<Message> Messages => field ??= [.. UpgradeMessages.All, .. ServerMessages.All, .. StartMessages.All, .. ClientMessages.All];
 
     private const int MostFindings = 60;
-    private static readonly string[] Words = ["postgres", "pg_", "psql:", "initdb", "PGSQL", "FATAL:  ", "FATAL: ", "fe_sendauth", "libpq", "cluster", "SQLSTATE", "password authentication failed"];
+    private static readonly string[] Words = ["postgres", "pg_", "psql:", "initdb", "PGSQL", "FATAL:  ", "FATAL: ", "fe_sendauth", "libpq", "cluster", "SQLSTATE", "password authentication failed", "error_severity"];
     private static readonly string[] UpgradeWords = ["pg_upgrade", "pg_restore", "Performing Consistency Checks", "Performing Upgrade", "source postmaster", "Failure, exiting"];
 
     /// <summary>The report on a pasted text; null when nothing in it is PostgreSQL's.</summary>
@@ -29,7 +29,7 @@ internal static partial class LogDiagnosis
         var upgrade = lines.Exists(l => UpgradeWords.Any(w => l.English.Contains(w, StringComparison.Ordinal)));
         var found = new List<Finding>();
         string? phase = null, consult = null, refused = null;
-        var (complete, passedPoint, linking) = (false, false, false);
+        var (complete, passedPoint, linking, gaveUp) = (false, false, false, false);
         foreach (var line in lines)
         {
             if (Phase().Match(line.English) is { Success: true } step)
@@ -45,6 +45,7 @@ internal static partial class LogDiagnosis
             }
 
             complete |= line.English.StartsWith("Upgrade Complete", StringComparison.Ordinal) || line.English.Contains("Clusters are compatible", StringComparison.Ordinal);
+            gaveUp |= line.English.Contains("Failure, exiting", StringComparison.Ordinal) || line.English.Contains("*failure*", StringComparison.Ordinal);
             passedPoint |= line.English.Contains("fails after this point", StringComparison.Ordinal);
             consult = Consult().Match(line.English) is { Success: true } place ? place.Groups[1].Value : consult;
             if (MayBeOne(line.English))
@@ -55,13 +56,14 @@ internal static partial class LogDiagnosis
 
         var failed = refused ?? phase;
         var findings = Clean(found);
+        gaveUp |= refused is not null || consult is not null || findings.Any(f => f.Severity == Severity.Error);
         var reasons = new List<Reason>();
-        if (upgrade && !complete && failed is not null)
+        if (upgrade && !complete && gaveUp && failed is not null)
         {
             reasons.Add(new($"pg_upgrade stopped at: {new Value(failed, ValueKind.Plain)}", Verdict.Yes, "src/bin/pg_upgrade/pg_upgrade.c", new Seen($"{new Value(failed, ValueKind.Plain)}", "the last step without ok")));
         }
 
-        if (upgrade && !complete && passedPoint)
+        if (upgrade && !complete && gaveUp && passedPoint)
         {
             reasons.Add(linking
                 ? new("the old cluster may still be used", Verdict.No, "src/bin/pg_upgrade/controldata.c disable_old_cluster", new Seen("Linking or Swapping had begun: global/pg_control.old", "the output"))
@@ -71,15 +73,16 @@ internal static partial class LogDiagnosis
         var unknowns = new List<Unknown>();
         if (!complete && !findings.Any(f => f.Severity == Severity.Error) && (upgrade ? findings.Length == 0 || failed is not null : consult is not null))
         {
-            unknowns.Add(new("why pg_upgrade failed", consult is null ? "no line of it is known" : "the reason stands in another file",
+            unknowns.Add(new(gaveUp ? "why pg_upgrade failed" : "whether pg_upgrade went through", !gaveUp ? "neither its end nor a failure is in the text" : consult is null ? "no line of it is known" : "the reason stands in another file",
                 consult is null ? (Text)"the files in pg_upgrade_output.d of the new cluster: lotse pg why NEWDIR" : $"lotse pg why {Value.Path(consult)}"));
         }
 
         // A warning on the way is not why it stopped.
-        var blocked = upgrade && !complete && failed is not null && findings is [{ Severity: < Severity.Error }, ..];
+        var blocked = upgrade && !complete && gaveUp && failed is not null && findings is [{ Severity: < Severity.Error }, ..];
         Text verdict = blocked ? $"pg_upgrade stopped at: {new Value(failed!, ValueKind.Plain)}"
             : findings.Length > 0 ? findings[0].Title
             : complete ? "the upgrade went through"
+            : upgrade && !gaveUp ? "the output of pg_upgrade ends before it did: whether it went through is not known"
             : upgrade ? "pg_upgrade failed, and its output does not say why"
             : "no line of it is known";
         return new(verdict, [.. reasons], findings, [.. unknowns]);
