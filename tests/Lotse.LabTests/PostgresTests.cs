@@ -171,6 +171,23 @@ public class PostgresTests
         Assert.Equal(["stop", "init", "upgrade", "check", "configure", "start"], estimates);
     }
 
+    [Theory]
+    [InlineData(true, "Clone")]
+    [InlineData(false, "Copy")]
+    public void Files_are_cloned_on_an_xfs_that_can_and_nothing_is_tried_out_to_know_it(bool reflinks, string mode)
+    {
+        Lab.NeedsRoot();
+        using var disk = new SmallDisk("xfs", reflinks);
+        using var lab = new PostgresLab(disk.Folder);
+        var data = lab.Initialise(13, "data", "-U", "boss", "-E", "UTF8", "--locale=C");
+        var before = Sums(disk.Folder);
+        var planned = lab.Lotse("pg", "plan", data, "--to", "18", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(18));
+        Assert.Contains($"brought over by {mode.ToLowerInvariant()}:", planned.Text, StringComparison.Ordinal);
+        Assert.Equal(before, Sums(disk.Folder));
+        var asked = lab.Lotse("pg", "plan", data, "--to", "18", "--mode", "clone", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(18));
+        Assert.Equal(!reflinks, asked.Text.Contains("pg/clone-unsupported", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_way_back_that_failed_for_a_full_disk_is_found_again_when_there_is_room()
     {
