@@ -100,6 +100,7 @@ public class PostgresKillTests(ITestOutputHelper output)
     private static string Strike(IUpgradeWorld world, string mode, string victim, string moment, int delay)
     {
         var content = world.Content();
+        Assert.NotEqual("refused", content);
         var plan = world.Folder + "/plan";
         var planned = world.Lotse("pg", "plan", [.. world.Wish, "--mode", mode, "-o", plan]);
         Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
@@ -128,7 +129,8 @@ public class PostgresKillTests(ITestOutputHelper output)
         var state = JsonDocument.Parse(log.Output).RootElement.GetProperty("answer").GetProperty("entries")[0].GetProperty("state").GetString();
         Assert.True(state is "Applied" or "PutBack" or "Empty" || code == 0, $"the journal says {state}: {log.ErrorText}{log.Text}{said.Result}");
         world.Settled(state == "Applied");
-        Assert.Equal(content, world.Content());
+        var now = world.Content();
+        Assert.True(content == now, $"{now}, not {content}; the journal says {state}; {said.Result}{log.ErrorText}{world.Said()}");
         var version = world.Version();
         Assert.True(version == (state == "Applied" ? 18 : 13), $"{version} serves, and the journal says {state}; {said.Result}");
         world.MustBeSound(version);

@@ -31,6 +31,9 @@ internal interface IUpgradeWorld : IDisposable
     /// <summary>The major version that serves.</summary>
     public int Version();
 
+    /// <summary>What the server said, for a failure.</summary>
+    public string Said() => "";
+
     /// <summary>Does it.</summary>
     public void Hit(string victim, int lotse);
 
@@ -355,7 +358,9 @@ internal sealed class ContainerWorld : IUpgradeWorld
             lab.Ask("db", "boss", "shop", statement);
         }
 
+        // Disks fail here: what was made is old, and on them.
         lab.Ask("db", "boss", "shop", "CHECKPOINT");
+        Lab.Run(TimeSpan.FromMinutes(1), "sync", "-f", disk.Folder);
     }
 
     public string Folder => lab.Folder;
@@ -379,6 +384,8 @@ internal sealed class ContainerWorld : IUpgradeWorld
             }
         }
     }
+
+    public string Said() => Lab.RunWith(TimeSpan.FromMinutes(1), lab.Environment, engine, "logs", "--tail", "30", "db") is var ran ? ran.Text + ran.ErrorText : "";
 
     public int Version() => int.Parse(lab.Ask("db", "boss", "shop", "SELECT current_setting('server_version_num')::int / 10000"), CultureInfo.InvariantCulture);
 
