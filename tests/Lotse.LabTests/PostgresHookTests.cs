@@ -26,11 +26,13 @@ public class PostgresHookTests
         File.AppendAllText(data + "/postgresql.conf", "\nshared_preload_libraries = 'pg_stat_statements,pg_cron'\n");
         PostgresLab.Stop(data);
 
+        // The cluster lies where packages have it, in a mount namespace of the command.
+        Lab.Ran Run(params string[] command) => Lab.RunWith(TimeSpan.FromMinutes(1), lab.Environment, ["unshare", "-m", "sh", "-c", "mount --make-rprivate / && mount --bind \"$0\" /var/lib/postgresql && exec \"$@\"", lab.Folder, .. command]);
+
         string Hook(params string[] packages)
         {
-            // The cluster lies where packages have it, in a mount namespace of the command.
             File.WriteAllText(lab.Folder + "/apt", $"VERSION 3\nAPT::Architecture=amd64\n\n{string.Join('\n', packages)}\n");
-            var ran = Lab.RunWith(TimeSpan.FromMinutes(1), lab.Environment, "unshare", "-m", "sh", "-c", "mount --make-rprivate / && mount --bind \"$0\" /var/lib/postgresql && exec \"$@\"", lab.Folder, Lab.Lotse, "hook", "apt", "/var/lib/postgresql/apt");
+            var ran = Run(Lab.Lotse, "hook", "apt", "/var/lib/postgresql/apt");
             Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
             return ran.Text + ran.ErrorText;
         }
@@ -53,5 +55,11 @@ public class PostgresHookTests
         var removed = Hook("postgresql-15 15.18-0 amd64 none > - - none **REMOVE**");
         Assert.Contains("[pg/old-programs-missing]", removed, StringComparison.Ordinal);
         Assert.Contains("/var/lib/postgresql/15/main", removed, StringComparison.Ordinal);
+
+        // Who may not look into it does not hear that there is none.
+        Lab.Run(TimeSpan.FromMinutes(1), "chmod", "755", lab.Folder, lab.Folder + "/15");
+        var stranger = Run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", Lab.Lotse, "pg");
+        Assert.Equal(3, stranger.ExitCode);
+        Assert.Contains("/var/lib/postgresql/15/main", stranger.Text, StringComparison.Ordinal);
     }
 }

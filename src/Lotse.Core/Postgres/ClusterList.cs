@@ -20,26 +20,52 @@ internal static class ClusterList
     ];
 
     /// <summary>The data directories that this user can see, in order.</summary>
-    public static string[] Places(Host host) => Found(host, [.. Packages, .. Volumes]);
+    /// <param name="host">Where.</param>
+    /// <param name="closed">Gets folders in which clusters may be that this user cannot see.</param>
+    public static string[] Places(Host host, ICollection<string>? closed = null) => Found(host, [.. Packages, .. Volumes], closed);
 
     /// <summary>Of these the ones that servers of this machine's packages work on.</summary>
-    public static string[] OfPackages(Host host) => Found(host, Packages);
+    public static string[] OfPackages(Host host) => Found(host, Packages, null);
 
-    private static string[] Found(Host host, (string Folder, string[] Below)[] usual)
+    private static string[] Found(Host host, (string Folder, string[] Below)[] usual, ICollection<string>? closed)
     {
-        var all = new SortedSet<string>(Configured(host).Where(p => IsCluster(host, p)), StringComparer.Ordinal);
+        var all = new SortedSet<string>(Configured(host).Where(p => IsCluster(host, p, closed)), StringComparer.Ordinal);
         foreach (var (folder, below) in usual)
         {
-            foreach (var name in host.List(folder) is { Ok: true } names ? names.Value.Take(Most) : [])
+            var names = host.List(folder);
+            if (names.Error?.Kind == HostErrorKind.Denied)
             {
-                all.UnionWith(below.SelectMany(rest => Expand(host, $"{folder}/{name}", rest)).Where(p => IsCluster(host, p)));
+                closed?.Add(folder);
+            }
+
+            foreach (var name in names.Ok ? names.Value.Take(Most) : [])
+            {
+                all.UnionWith(below.SelectMany(rest => Expand(host, $"{folder}/{name}", rest)).Where(p => IsCluster(host, p, closed)));
             }
         }
 
         return [.. all];
     }
 
-    private static bool IsCluster(Host host, string place) => host.Status($"{place}/PG_VERSION") is { Ok: true, Value.Kind: FileKind.File } && host.Status($"{place}/global").Ok;
+    private static bool IsCluster(Host host, string place, ICollection<string>? closed)
+    {
+        var version = host.Status($"{place}/PG_VERSION");
+        if (version.Error?.Kind == HostErrorKind.Denied)
+        {
+            // The folder that is closed, and not every name that might be in it.
+            while (place.Length > 1 && host.Status(place) is { Ok: false, Error.Kind: HostErrorKind.Denied })
+            {
+                place = place[..Math.Max(1, place.LastIndexOf('/'))];
+            }
+
+            if (closed?.Contains(place) == false)
+            {
+                closed.Add(place);
+            }
+        }
+
+        return version is { Ok: true, Value.Kind: FileKind.File } && host.Status($"{place}/global").Ok;
+    }
 
     /// <summary>What clusters of postgresql-common say their data directory is (pg_createcluster(1) puts it anywhere).</summary>
     private static IEnumerable<string> Configured(Host host)

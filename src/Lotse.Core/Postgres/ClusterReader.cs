@@ -50,6 +50,12 @@ internal static class ClusterReader
             return new(null!, status.Error);
         }
 
+        // Tens of thousands of files are looked at while the catalogs are read.
+        var summing = sizes && host is LocalHost ? Task.Run(() =>
+        {
+            using var here = new LocalHost();
+            return DirectorySizes.Of(here, directory);
+        }) : null;
         var faults = new List<string>();
         var damages = new List<Damage>();
         var version = host.ReadFile($"{directory}/PG_VERSION", 64);
@@ -112,7 +118,7 @@ internal static class ClusterReader
 
         return new(facts with
         {
-            Sizes = sizes ? DirectorySizes.Of(host, directory) : null,
+            Sizes = summing is not null ? summing.GetAwaiter().GetResult() : sizes ? DirectorySizes.Of(host, directory) : null,
             Damages = [.. damages.Distinct()],
             Faults = [.. faults.Distinct()],
         }, null);
