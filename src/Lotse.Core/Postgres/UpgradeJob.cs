@@ -155,4 +155,8 @@ public sealed record UpgradeJob
 /// <summary>Indexes of a database whose order may be another with the new libraries.</summary>
 /// <param name="Database">Name.</param>
 /// <param name="Indexes">schema.name.</param>
-public sealed record MovedIndexes(string Database, string[] Indexes);
+public sealed record MovedIndexes(string Database, string[] Indexes)
+{
+    /// <summary>Whether the database recorded another version of the library that orders it: right again once these are rebuilt.</summary>
+    public bool IsOfAnotherVersion { get; init; }
+}

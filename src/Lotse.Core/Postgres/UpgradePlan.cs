@@ -80,6 +80,16 @@ internal static class UpgradePlan
         {
             needed.Add("wal_level=logical");
             needed.Add($"max_replication_slots={Math.Max(10, old.Slots.Length)}");
+            if (UpgradeFindings.CarriedPlugins(facts) is { } plugins)
+            {
+                needed.Add($"output_plugin_libraries={plugins}");
+            }
+        }
+
+        // Since 18 the places of subscriptions have a limit of their own; before it is that of slots (check_new_cluster_subscription_configuration).
+        if (old.Version >= 17 && old.Subscriptions.Length > 10)
+        {
+            needed.Add($"{(facts.To >= 18 ? "max_active_replication_origins" : "max_replication_slots")}={Math.Max(old.Subscriptions.Length, old.Slots.Length)}");
         }
 
         if (old.Setting("shared_preload_libraries") is { Value.Length: > 0 } preload)
@@ -110,7 +120,7 @@ internal static class UpgradePlan
             SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
             Unkept = [.. wanted[true].Select(s => s.Name)],
             NewServerSettings = [.. needed],
-            Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes)).Where(m => m.Indexes.Length > 0)],
+            Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes) { IsOfAnotherVersion = UpgradeFindings.IsOfAnotherVersion(facts, d) }).Where(m => m.Indexes.Length > 0 || m.IsOfAnotherVersion)],
             CompareContents = UpgradeFindings.ModeOf(facts) is not (TransferMode.Link or TransferMode.Swap) && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),
         };
         return facts.Container is { NewImage: { } image } container ? InContainers(job, container, Containers.ContainerLayout.Of(container.Container, image, facts.To)!) : job;

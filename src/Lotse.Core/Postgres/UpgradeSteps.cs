@@ -108,6 +108,7 @@ public static class UpgradeSteps
         if (programs.ServerOf(job.Old) is not null)
         {
             programs.Mark(WasRunning);
+            job.Debian?.StopCluster(programs.Host, job.From);
             programs.Stop(job.Old, job.OldPrograms);
         }
         else if (HasDied(programs, job))
@@ -162,6 +163,11 @@ public static class UpgradeSteps
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
         programs.StopOwn(job.Old, job.OldPrograms);
         MustBeBack(programs, job);
+        if (job.Debian is not null)
+        {
+            DebianCluster.Tell(programs.Host);
+        }
+
         if ((programs.IsMarked(WasRunning) || HasDied(programs, job)) && programs.ServerOf(job.Old) is null)
         {
             StartCluster(programs, job, job.From, job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
@@ -371,6 +377,7 @@ public static class UpgradeSteps
 
     private static void StopNew(ClusterPrograms programs, UpgradeJob job)
     {
+        job.Debian?.StopCluster(programs.Host, job.To);
         programs.Stop(job.New, job.NewPrograms);
         job.Debian?.Unmake(programs, job);
     }
