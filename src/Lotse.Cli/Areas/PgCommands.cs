@@ -168,7 +168,7 @@ internal static class PgCommands
         var path = named != "-" && host.IsThisMachine ? Path.GetFullPath(named) : named;
         if (named != "-" && (host.Status($"{path}/PG_VERSION").Ok || host.Ask($"pg/cluster {path}", static () => PgJson.Default.ClusterFacts, static () => new(null!, new(HostErrorKind.NotFound, ""))).Ok))
         {
-            var facts = Read(call, host, named, deep: false);
+            var facts = Read(call, host, named, deep: false, ask: false);
             return General.Print(call, ClusterDiagnosis.Why(facts, LogFiles.OfDirectory(host, facts)));
         }
 
@@ -221,10 +221,10 @@ internal static class PgCommands
         return ExitCode.Of(report, call.FailOn);
     });
 
-    internal static ClusterFacts Read(Invocation call, Host host, string directory, bool deep)
+    internal static ClusterFacts Read(Invocation call, Host host, string directory, bool deep, bool ask = true)
     {
         var path = host.IsThisMachine ? Path.GetFullPath(directory) : directory;
-        var read = ClusterReader.Read(host, path, deep, true, call["--config-dir"] is { } folder && host.IsThisMachine ? Path.GetFullPath(folder) : call["--config-dir"]);
+        var read = ClusterReader.Read(host, path, deep, true, call["--config-dir"] is { } folder && host.IsThisMachine ? Path.GetFullPath(folder) : call["--config-dir"], ask);
         return read.Ok ? read.Value : throw new NotKnownException(read.Error!.Message);
     }
 

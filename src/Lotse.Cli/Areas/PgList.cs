@@ -14,6 +14,11 @@ internal static class PgList
         var report = ClusterDiagnosis.Machine([.. clusters.Select(c => c.Facts)], DateOnly.FromDateTime(host.Now.UtcDateTime));
         var answers = clusters.Select(c => FactsAnswer.Of(c.Facts) with { Container = c.Container, Later = Outlook.Of(c.Facts) }).ToArray();
         report = report with { Answer = PgJson.Part(new ListAnswer(answers)), Unknowns = [.. report.Unknowns, .. unknowns] };
+        if (clusters.Length == 0 && unknowns.Length > 0)
+        {
+            report = report with { Verdict = "whether there is a PostgreSQL cluster is not known" };
+        }
+
         if (call.Has("--json"))
         {
             return General.Print(call, report);
@@ -47,7 +52,8 @@ internal static class PgList
     private static ((ClusterFacts Facts, string? Container)[] Clusters, Unknown[] Unknowns) Read(Host host)
     {
         var containers = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (engine, name) in ContainerReader.Names(host))
+        var (closed, refused) = (new List<string>(), new List<string>());
+        foreach (var (engine, name) in ContainerReader.Names(host, refused))
         {
             if (ContainerReader.Container(host, name) is { Ok: true, Value: { Directory: { } folder } container } && container.Engine == engine && host.Status($"{folder}/PG_VERSION").Ok)
             {
@@ -57,7 +63,7 @@ internal static class PgList
 
         var clusters = new List<(ClusterFacts, string?)>();
         var unknowns = new List<Unknown>();
-        foreach (var place in ClusterList.Places(host).Union(containers.Keys).Order(StringComparer.Ordinal))
+        foreach (var place in ClusterList.Places(host, closed).Union(containers.Keys).Order(StringComparer.Ordinal))
         {
             var read = ClusterReader.Read(host, place, deep: true);
             if (read.Ok)
@@ -70,6 +76,8 @@ internal static class PgList
             }
         }
 
+        unknowns.AddRange(closed.Select(c => new Unknown($"which clusters are in {Value.Path(c)}", "this user may not look into it", "as root: the same command")));
+        unknowns.AddRange(refused.Select(r => new Unknown($"which containers {r} has", "this user may not ask it", "as root: the same command")));
         return ([.. clusters], [.. unknowns]);
     }
 }

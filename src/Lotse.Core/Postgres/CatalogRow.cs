@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Text;
+using System.Globalization;
 
 namespace Lotse.Postgres;
 
@@ -51,14 +51,18 @@ internal readonly record struct OutOfLine(int PlainBytes, int StoredBytes, uint 
 
 /// <summary>
 /// One row taken apart by its columns (heap_deform_tuple). A column that the row is too old to have, that is null, or
-/// that is stored out of line reads as null.
+/// that is stored out of line reads as null. Or a row that a server was asked for, whose fields are text.
 /// </summary>
 internal readonly struct CatalogRow
 {
     private readonly HeapTuple row;
     private readonly CatalogShape shape;
+    private readonly string?[]? fields;
 
     public CatalogRow(HeapTuple row, CatalogShape shape) => (this.row, this.shape) = (row, shape);
+
+    /// <summary>A row as a server prints it: the output form of each column's type.</summary>
+    public CatalogRow(string?[] fields, CatalogShape shape) => (this.fields, this.shape) = (fields, shape);
 
     /// <summary>The oid: a column since 12, before it in the row's header.</summary>
     public uint Oid => shape.Place("oid") is >= 0 ? UInt("oid") ?? 0 : row.HeaderOid;
@@ -66,16 +70,18 @@ internal readonly struct CatalogRow
     /// <summary>Whether the row ended early: its bytes do not hold what its columns say.</summary>
     public bool IsBroken => Find(shape.Columns.Length).From < 0;
 
-    public uint? UInt(string name) => Raw(name) is { Length: 4 } b ? BinaryPrimitives.ReadUInt32LittleEndian(b) : null;
+    public uint? UInt(string name) => fields is not null ? uint.TryParse(Field(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null
+        : Raw(name) is { Length: 4 } b ? BinaryPrimitives.ReadUInt32LittleEndian(b) : null;
 
     /// <summary>A value as it lies there, without its length; null where there is none or it is stored out of line.</summary>
-    public byte[]? Bytes(string name) => shape.Place(name) is >= 0 and var place && Find(place).Length >= 0 ? Raw(place).ToArray() : null;
+    public byte[]? Bytes(string name) => fields is not null ? Field(name) is { } field ? ByteText.Encode(field) : null
+        : shape.Place(name) is >= 0 and var place && Find(place).Length >= 0 ? Raw(place).ToArray() : null;
 
     /// <summary>Where a value that is stored out of line lies (varatt_external: src/include/varatt.h); null where it is not.</summary>
     public OutOfLine? Pointer(string name)
     {
         const int OnDisk = 18;
-        var place = shape.Place(name);
+        var place = fields is null ? shape.Place(name) : -1;
         if (place < 0 || Find(place) is not { Length: < 0, From: > 0 and var at } || row.Bytes.Length < at + 18 || row.Bytes[at + 1] != OnDisk)
         {
             return null;
@@ -88,15 +94,21 @@ internal readonly struct CatalogRow
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[10..]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[14..]));
     }
 
-    public int? Int(string name) => Raw(name) switch { { Length: 4 } b => BinaryPrimitives.ReadInt32LittleEndian(b), { Length: 2 } b => BinaryPrimitives.ReadInt16LittleEndian(b), _ => null };
+    public int? Int(string name) => fields is not null ? int.TryParse(Field(name), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null
+        : Raw(name) switch { { Length: 4 } b => BinaryPrimitives.ReadInt32LittleEndian(b), { Length: 2 } b => BinaryPrimitives.ReadInt16LittleEndian(b), _ => null };
 
-    public bool? Bool(string name) => Raw(name) is { Length: 1 } b ? b[0] != 0 : null;
+    public bool? Bool(string name) => fields is not null ? Field(name) switch { "t" => true, "f" => false, _ => null } : Raw(name) is { Length: 1 } b ? b[0] != 0 : null;
 
-    public char? Char(string name) => Raw(name) is { Length: 1 } b ? (char)b[0] : null;
+    public char? Char(string name) => fields is not null ? Field(name) switch { null => null, "" => '\0', var field => field[0] } : Raw(name) is { Length: 1 } b ? (char)b[0] : null;
 
     /// <summary>A name or a text, in the form of <see cref="ByteText"/>: its encoding is the database's.</summary>
     public string? Text(string name)
     {
+        if (fields is not null)
+        {
+            return Field(name);
+        }
+
         var place = shape.Place(name);
         if (place < 0 || Find(place).Length < 0)
         {
@@ -116,6 +128,11 @@ internal readonly struct CatalogRow
     /// <summary>The elements of an array of oids (oidvector and oid[] lie alike: array.h).</summary>
     public uint[] Oids(string name)
     {
+        if (fields is not null)
+        {
+            return [.. (Field(name) ?? "").Split([' ', ',', '{', '}'], StringSplitOptions.RemoveEmptyEntries).Select(n => uint.Parse(n, CultureInfo.InvariantCulture))];
+        }
+
         // ndim, dataoffset, elemtype, then dimension and lower bound of each.
         var bytes = Raw(name);
         if (bytes.Length < 20 || BinaryPrimitives.ReadInt32LittleEndian(bytes) != 1 || BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]) != 0)
@@ -131,6 +148,8 @@ internal readonly struct CatalogRow
 
         return oids;
     }
+
+    private string? Field(string name) => shape.Place(name) is >= 0 and var place ? fields![place] : null;
 
     private ReadOnlySpan<byte> Raw(string name) => Raw(shape.Place(name));
 

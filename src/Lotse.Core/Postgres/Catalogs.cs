@@ -11,7 +11,7 @@ internal sealed class Catalogs
     /// <summary>Oids of catalogs that never change (src/include/catalog/pg_*.h).</summary>
     public const uint Type = 1247, Attribute = 1249, Procedure = 1255, Class = 1259, AuthId = 1260, Tablespace = 1213, Database = 1262,
         Aggregate = 2600, Conversion = 2607, Depend = 2608, Index = 2610, Inherits = 2611, Namespace = 2615, Operator = 2617, Rewrite = 2618,
-        Extension = 3079, Dictionary = 3600, Template = 3764, Collation = 3456, Subscription = 6100, Language = 2612, OperatorClass = 2616, Range = 3541, SubscriptionRelation = 6102;
+        Extension = 3079, Dictionary = 3600, Template = 3764, Collation = 3456, Subscription = 6100, Language = 2612, OperatorClass = 2616, Range = 3541, SubscriptionRelation = 6102, Origin = 6000;
 
     private readonly Host host;
     private readonly string folder;
@@ -28,6 +28,9 @@ internal sealed class Catalogs
         (this.host, this.folder, this.control, this.major) = (host, folder, control, major);
         log = new(host, folder, control);
     }
+
+    /// <summary>Asks the running server instead of reading its files; null: nobody is asked.</summary>
+    public CatalogQueries? Server { get; set; }
 
     /// <summary>What was not whole.</summary>
     public List<Damage> Damages { get; } = [];
@@ -51,6 +54,11 @@ internal sealed class Catalogs
     /// <summary>The rows of a catalog that all databases share.</summary>
     public IEnumerable<CatalogRow> Shared(uint catalog)
     {
+        if (Server?.Shared(catalog) is { } answered)
+        {
+            return answered;
+        }
+
         if (!shapes.TryGetValue(catalog, out var shape))
         {
             return [];
@@ -68,6 +76,11 @@ internal sealed class Catalogs
     /// <summary>The rows of a catalog of one database; none where this version has no such catalog.</summary>
     public IEnumerable<CatalogRow> Of(string databaseFolder, uint catalog)
     {
+        if (Server?.Of(databaseFolder, catalog) is { } answered)
+        {
+            return answered;
+        }
+
         if (!shapes.TryGetValue(catalog, out var shape))
         {
             return [];

@@ -7,7 +7,7 @@ namespace Lotse.Postgres;
 internal static class ClusterDiagnosis
 {
     /// <summary>The report of <c>pg facts</c>.</summary>
-    public static Report Facts(ClusterFacts facts) => new(Headline(facts), [], ClusterFindings.Of(facts), Unknowns(facts));
+    public static Report Facts(ClusterFacts facts) => new(Headline(facts), [.. facts.Server is null ? [] : RunningReasons.Of(facts)], ClusterFindings.Of(facts), Unknowns(facts));
 
     /// <summary>The report of <c>pg why DATADIR</c>: the logs in it, and the state that it was left in.</summary>
     public static Report Why(ClusterFacts facts, IReadOnlyList<LogText> logs)
@@ -80,6 +80,11 @@ internal static class ClusterDiagnosis
         }
 
         yield return ("configuration", facts.ConfigFile is { } file ? ByteText.Escape(file) : "none found");
+        foreach (var line in RunningReasons.Lines(facts))
+        {
+            yield return line;
+        }
+
         foreach (var tablespace in facts.Tablespaces)
         {
             yield return ("tablespace", $"{ByteText.Escape(tablespace.Name)} in {(tablespace.Location is { } location ? ByteText.Escape(location) : "a place that is not there")}");
@@ -91,10 +96,12 @@ internal static class ClusterDiagnosis
     {
         var all = new List<Unknown>();
         all.AddRange(facts.Faults.Select(f => new Unknown($"a part of {Value.Path(facts.Directory)}", f, "as the owner of the directory, or as root: the same command")));
-        if (facts.IsRunning)
+        if (facts.IsRunning && facts.Server is null)
         {
-            all.Add(new("what the server has changed since its last checkpoint", "it runs: its memory is ahead of its files", "ask the server itself, or stop it and ask again"));
+            all.Add(new("what the server has changed since its last checkpoint", facts.ServerFault is { } fault ? $"it runs, its memory is ahead of its files, and it does not answer: {fault}" : "it runs: its memory is ahead of its files", "as root or its owner, with PGPASSWORD or PGPASSFILE where its pg_hba.conf asks for a password; or stop it and ask again"));
         }
+
+        all.AddRange((facts.Server?.NotAsked ?? []).Select(n => new Unknown("what a database has changed since the last checkpoint", n, "CHECKPOINT in the server, then the same command")));
 
         return [.. all];
     }

@@ -84,6 +84,13 @@ public sealed record Postmaster(int Pid, string? Directory, int? Port, string? S
 /// <param name="IsBehind">Whether a change lies between that and the orderly end of the server, by its write-ahead log; null: not known.</param>
 public sealed record ReplicationSlot(string Name, bool IsLogical, string? Plugin, ulong ConfirmedFlush, bool IsInvalid, bool? IsBehind = null);
 
+/// <summary>A subscription that an upgrade from 17 on cannot carry over as it is.</summary>
+/// <param name="Name">subname.</param>
+/// <param name="Database">Where it is.</param>
+/// <param name="Table">A table that is neither waiting nor ready; null: its place in the publisher's log (replication origin) is missing.</param>
+/// <param name="State">srsubstate of that table: d data is being copied, f copied, s caught up.</param>
+public sealed record UnsteadySubscription(string Name, string Database, string? Table, char State);
+
 /// <summary>Sizes in bytes; files that belong to several places count once.</summary>
 /// <param name="TotalBytes">All of it, tablespaces and write-ahead log included.</param>
 /// <param name="WalBytes">pg_wal.</param>
@@ -148,8 +155,17 @@ public sealed record ClusterFacts
     /// <summary>Slots in pg_replslot.</summary>
     public ReplicationSlot[] Slots { get; init; } = [];
 
+    /// <summary>What the running server itself says; null: none runs, or it was not or could not be asked.</summary>
+    public RunningServer? Server { get; init; }
+
+    /// <summary>Why the running server could not be asked; null: it was, or nobody tried.</summary>
+    public string? ServerFault { get; init; }
+
     /// <summary>Subscriptions by name.</summary>
     public string[] Subscriptions { get; init; } = [];
+
+    /// <summary>Subscriptions that are in the middle of something; since 17 they stop an upgrade.</summary>
+    public UnsteadySubscription[] UnsteadySubscriptions { get; init => field = value ?? []; } = [];
 
     /// <summary>Names in pg_twophase: prepared transactions.</summary>
     public string[] Prepared { get; init; } = [];

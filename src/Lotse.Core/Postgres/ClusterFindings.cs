@@ -10,7 +10,7 @@ internal static class ClusterFindings
     /// <summary>Every finding, worst first.</summary>
     public static Finding[] Of(ClusterFacts facts) =>
         [.. new[] { Corrupt(facts), NoControlFile(facts), NotClean(facts), Standby(facts), StalePid(facts), WrongMode(facts), WrongOwner(facts) }
-            .Concat(ScramLines(facts)).OfType<Finding>().OrderByDescending(f => f.Severity)];
+            .Concat(ScramLines(facts)).Concat(RunningReasons.Drifts(facts)).OfType<Finding>().OrderByDescending(f => f.Severity)];
 
     private static Finding? Corrupt(ClusterFacts facts) => facts.Damages is not [var first, ..] || facts.IsRunning ? null : new("pg/corrupt-page", Severity.Error, Certainty.Proven, Value.Path(facts.Directory),
         $"{Value.Path(facts.Directory + "/" + first.File)} is not whole: {first.What}{(facts.Damages.Length > 1 ? $", and {facts.Damages.Length - 1} more" : "")}",

@@ -5,37 +5,85 @@ internal static class ClusterList
 {
     private const int Most = 200;
 
-    /// <summary>Places whose subfolders are data directories: Debian, Red Hat, and the volumes of container engines.</summary>
-    private static readonly (string Folder, string[] Below)[] Usual =
+    /// <summary>Places whose subfolders are data directories: Debian and Red Hat.</summary>
+    private static readonly (string Folder, string[] Below)[] Packages =
     [
         ("/var/lib/postgresql", ["", "main", "*", "docker", "data"]),
         ("/var/lib/pgsql", ["", "data"]),
+    ];
+
+    /// <summary>The volumes of container engines, which bring their own programs and libraries.</summary>
+    private static readonly (string Folder, string[] Below)[] Volumes =
+    [
         ("/var/lib/docker/volumes", ["_data", "_data/data", "_data/pgdata", "_data/*/docker"]),
         ("/var/lib/containers/storage/volumes", ["_data", "_data/data", "_data/pgdata", "_data/*/docker"]),
     ];
 
     /// <summary>The data directories that this user can see, in order.</summary>
-    public static string[] Places(Host host)
+    /// <param name="host">Where.</param>
+    /// <param name="closed">Gets folders in which clusters may be that this user cannot see.</param>
+    public static string[] Places(Host host, ICollection<string>? closed = null) => Found(host, [.. Packages, .. Volumes], closed);
+
+    /// <summary>Of these the ones that servers of this machine's packages work on.</summary>
+    public static string[] OfPackages(Host host) => Found(host, Packages, null);
+
+    private static string[] Found(Host host, (string Folder, string[] Below)[] usual, ICollection<string>? closed)
     {
-        var all = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var (folder, below) in Usual)
+        var all = new SortedSet<string>(Configured(host).Where(p => IsCluster(host, p, closed)), StringComparer.Ordinal);
+        foreach (var (folder, below) in usual)
         {
-            foreach (var name in host.List(folder) is { Ok: true } names ? names.Value.Take(Most) : [])
+            var names = host.List(folder);
+            if (names.Error?.Kind == HostErrorKind.Denied)
             {
-                foreach (var rest in below)
-                {
-                    foreach (var place in Expand(host, $"{folder}/{name}", rest))
-                    {
-                        if (host.Status($"{place}/PG_VERSION") is { Ok: true, Value.Kind: FileKind.File } && host.Status($"{place}/global").Ok)
-                        {
-                            all.Add(place);
-                        }
-                    }
-                }
+                closed?.Add(folder);
+            }
+
+            foreach (var name in names.Ok ? names.Value.Take(Most) : [])
+            {
+                all.UnionWith(below.SelectMany(rest => Expand(host, $"{folder}/{name}", rest)).Where(p => IsCluster(host, p, closed)));
             }
         }
 
         return [.. all];
+    }
+
+    private static bool IsCluster(Host host, string place, ICollection<string>? closed)
+    {
+        var version = host.Status($"{place}/PG_VERSION");
+        if (version.Error?.Kind == HostErrorKind.Denied)
+        {
+            // The folder that is closed, and not every name that might be in it.
+            while (place.Length > 1 && host.Status(place) is { Ok: false, Error.Kind: HostErrorKind.Denied })
+            {
+                place = place[..Math.Max(1, place.LastIndexOf('/'))];
+            }
+
+            if (closed?.Contains(place) == false)
+            {
+                closed.Add(place);
+            }
+        }
+
+        return version is { Ok: true, Value.Kind: FileKind.File } && host.Status($"{place}/global").Ok;
+    }
+
+    /// <summary>What clusters of postgresql-common say their data directory is (pg_createcluster(1) puts it anywhere).</summary>
+    private static IEnumerable<string> Configured(Host host)
+    {
+        const string Root = "/etc/postgresql";
+        foreach (var version in host.List(Root) is { Ok: true } versions ? versions.Value.Take(Most) : [])
+        {
+            foreach (var name in host.List($"{Root}/{version}") is { Ok: true } names ? names.Value.Take(Most) : [])
+            {
+                foreach (var line in host.ReadFile($"{Root}/{version}/{name}/postgresql.conf") is { Ok: true } read ? ByteText.Decode(read.Value).Split('\n') : [])
+                {
+                    if (PgConf.Split(line, out _) is ("data_directory", ['/', ..] directory))
+                    {
+                        yield return directory.TrimEnd('/');
+                    }
+                }
+            }
+        }
     }
 
     private static IEnumerable<string> Expand(Host host, string folder, string rest)

@@ -25,23 +25,24 @@ internal static class ClusterReader
     /// <param name="deep">Also what in the databases bears on an upgrade.</param>
     /// <param name="sizes">Also sizes.</param>
     /// <param name="configFolder">Where postgresql.conf lies when it is not in the directory; null: looked for.</param>
-    public static Reading<ClusterFacts> Read(Host host, string directory, bool deep, bool sizes = true, string? configFolder = null)
+    /// <param name="ask">Also ask a server that works there: it knows what its files do not say yet.</param>
+    public static Reading<ClusterFacts> Read(Host host, string directory, bool deep, bool sizes = true, string? configFolder = null, bool ask = false)
     {
         directory = directory.Length > 1 ? directory.TrimEnd('/') : directory;
         if (!host.IsThisMachine)
         {
             var recorded = host.Ask($"pg/cluster {directory}", static () => PgJson.Default.ClusterFacts, static () => new(null!, new(HostErrorKind.Unsupported, "")));
-            return recorded.Ok || host is RecordedHost ? recorded : From(host, directory, deep, sizes, configFolder);
+            return recorded.Ok || host is RecordedHost ? recorded : From(host, directory, deep, sizes, configFolder, ask: false);
         }
 
         return host.Ask($"pg/cluster {directory}", static () => PgJson.Default.ClusterFacts, () =>
         {
             using var here = new LocalHost();
-            return From(here, directory, deep, sizes, configFolder);
+            return From(here, directory, deep, sizes, configFolder, ask);
         });
     }
 
-    private static Reading<ClusterFacts> From(Host host, string directory, bool deep, bool sizes, string? configFolder)
+    private static Reading<ClusterFacts> From(Host host, string directory, bool deep, bool sizes, string? configFolder, bool ask)
     {
         var status = host.Status(directory + "/.");
         if (!status.Ok)
@@ -49,6 +50,12 @@ internal static class ClusterReader
             return new(null!, status.Error);
         }
 
+        // Tens of thousands of files are looked at while the catalogs are read.
+        var summing = sizes && host is LocalHost ? Task.Run(() =>
+        {
+            using var here = new LocalHost();
+            return DirectorySizes.Of(here, directory);
+        }) : null;
         var faults = new List<string>();
         var damages = new List<Damage>();
         var version = host.ReadFile($"{directory}/PG_VERSION", 64);
@@ -101,7 +108,7 @@ internal static class ClusterReader
             }
             else if (major is >= 10 and <= 19)
             {
-                facts = ReadCatalogs(host, facts with { Slots = SlotReader.Read(host, directory, major, parsed.Value) }, parsed.Value, deep, damages, faults);
+                facts = ReadCatalogs(host, facts with { Slots = SlotReader.Read(host, directory, major, parsed.Value) }, parsed.Value, deep, ask, damages, faults);
             }
             else
             {
@@ -111,7 +118,7 @@ internal static class ClusterReader
 
         return new(facts with
         {
-            Sizes = sizes ? DirectorySizes.Of(host, directory) : null,
+            Sizes = summing is not null ? summing.GetAwaiter().GetResult() : sizes ? DirectorySizes.Of(host, directory) : null,
             Damages = [.. damages.Distinct()],
             Faults = [.. faults.Distinct()],
         }, null);
@@ -131,7 +138,7 @@ internal static class ClusterReader
         return [.. there];
     }
 
-    private static ClusterFacts ReadCatalogs(Host host, ClusterFacts facts, PgControl control, bool deep, List<Damage> damages, List<string> faults)
+    private static ClusterFacts ReadCatalogs(Host host, ClusterFacts facts, PgControl control, bool deep, bool ask, List<Damage> damages, List<string> faults)
     {
         // template1 has oid 1 in every version and lies in pg_default; where it was dropped and made anew, any other does.
         var folders = host.List($"{facts.Directory}/base");
@@ -156,8 +163,10 @@ internal static class ClusterReader
             return facts;
         }
 
+        var server = ask && facts.IsRunning ? Connect(host, facts with { Roles = [.. catalogs.Shared(Catalogs.AuthId).Select(ReadRole)] }, catalogs, deep) : default;
         facts = facts with
         {
+            ServerFault = server.Error?.Message,
             Roles = [.. catalogs.Shared(Catalogs.AuthId).Select(ReadRole).OrderBy(r => r.Oid)],
             Tablespaces = [.. catalogs.Shared(Catalogs.Tablespace).Where(r => r.Oid >= 16384).Select(r => ReadTablespace(host, facts.Directory, r)).OrderBy(t => t.Oid)],
             Subscriptions = [.. catalogs.Shared(Catalogs.Subscription).Select(r => r.Text("subname") ?? "?").Order(StringComparer.Ordinal)],
@@ -168,6 +177,8 @@ internal static class ClusterReader
             var folder = catalogs.DatabaseFolder(databases[i].Oid, databases[i].Tablespace);
             if (databases[i].ConnectionLimit != -2)
             {
+                catalogs.Server?.Name(folder, databases[i]);
+
                 databases[i] = databases[i] with
                 {
                     Extensions = [.. catalogs.Of(folder, Catalogs.Extension).Select(r => new InstalledExtension(r.Text("extname") ?? "?", r.Text("extversion") ?? "?")).OrderBy(e => e.Name, StringComparer.Ordinal)],
@@ -176,8 +187,30 @@ internal static class ClusterReader
             }
         }
 
+        facts = facts with { Databases = databases, UnsteadySubscriptions = deep && facts.Version >= 17 ? SubscriptionReader.Read(catalogs, databases) : [] };
+        if (server is { Ok: true, Value: { } asked } && catalogs.Server is { } answers)
+        {
+            facts = ServerReader.Read(asked, facts);
+            return facts with { Server = facts.Server is { } known ? known with { NotAsked = [.. answers.Faults] } : null };
+        }
+
         damages.AddRange(catalogs.AllDamages);
-        return facts with { Databases = databases };
+        return facts;
+    }
+
+    /// <summary>Has the server that works there answer instead of its files.</summary>
+    private static Reading<ServerConnection?> Connect(Host host, ClusterFacts facts, Catalogs catalogs, bool deep)
+    {
+        var opened = ServerConnection.Open(host, facts);
+        if (!opened.Ok)
+        {
+            return new(null, opened.Error);
+        }
+
+        uint[] closed = [.. catalogs.Shared(Catalogs.Database).Where(r => r.Bool("datallowconn") == false).Select(r => r.Oid)];
+        var queries = CatalogQueries.Open(opened.Value, facts.Version, deep, closed);
+        catalogs.Server = queries.Ok ? queries.Value : null;
+        return queries.Ok ? new(opened.Value, null) : new(null, queries.Error);
     }
 
     private static Role ReadRole(CatalogRow row)

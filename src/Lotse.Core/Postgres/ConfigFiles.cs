@@ -22,11 +22,14 @@ internal static class ConfigFiles
         return facts with
         {
             ConfigFile = config,
-            Settings = [.. settings.Select(s => MayHoldSecrets.Contains(s.Name) ? s with { Value = NotKept } : s)],
+            Settings = [.. settings.Select(s => s with { Value = Keepable(s.Name, s.Value) })],
             HbaFile = hba,
             Hba = hba is null ? [] : HostBasedAuthentication.Read(host, hba, facts.Version, faults),
         };
     }
+
+    /// <summary>A setting's value, as far as it may be kept.</summary>
+    public static string Keepable(string name, string value) => MayHoldSecrets.Contains(name) && value.Length > 0 ? NotKept : value;
 
     /// <summary>A word of postmaster.opts: <c>"-c" "config_file=/x"</c> or <c>--config-file=/x</c>.</summary>
     public static string? StartWord(string? options, string name)

@@ -43,6 +43,9 @@ public sealed record Installation
     /// <summary>Options of columns in the old databases whose names stand nowhere in this server.</summary>
     public string[] UnknownOptions { get; init => field = value ?? []; } = [];
 
+    /// <summary>The output plugins that this version trusts unless it is told of others (output_plugin_libraries); null: it has no such setting, or was not asked.</summary>
+    public string[]? OutputPlugins { get; init; }
+
     /// <summary>What this version says of the old configuration: its lines of complaint; null: not asked.</summary>
     public string[]? ConfigComplaints { get; init; }
 }
@@ -124,7 +127,13 @@ internal static partial class Installations
             complaints = ran.Ok ? ran.Value.ExitCode == 0 ? [] : [.. ByteText.Decode(ran.Value.Errors).Split('\n').Where(l => Complaint().IsMatch(l)).Distinct()] : null;
         }
 
-        return installation with { MissingLocales = missing, ConfigComplaints = complaints, UnknownOptions = UnknownOptions(host, (root?.Folder ?? "") + server, old) };
+        string[]? plugins = null;
+        if (old.Slots.Any(s => s.IsLogical) && host.Run(In(root, server, "-C", "output_plugin_libraries", "-D", installation.Programs, "-c", $"config_file={empty}"), Moment) is { Ok: true, Value: { ExitCode: 0 } trusted })
+        {
+            plugins = Names(ByteText.Decode(trusted.Output));
+        }
+
+        return installation with { OutputPlugins = plugins, MissingLocales = missing, ConfigComplaints = complaints, UnknownOptions = UnknownOptions(host, (root?.Folder ?? "") + server, old) };
     }
 
     /// <summary>A server knows what its program names: a table of options is text in it (src/backend/access/common/reloptions.c).</summary>
@@ -133,6 +142,9 @@ internal static partial class Installations
         string[] names = [.. old.Databases.SelectMany(d => d.Objects?.ColumnOptions ?? []).Select(o => o.Name).Distinct().Where(n => n is not ("n_distinct" or "n_distinct_inherited"))];
         return names.Length > 0 && host.ReadFile(server, 256 << 20) is { Ok: true, Value: var program } ? [.. names.Where(n => program.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes($"\0{n}\0")) < 0)] : [];
     }
+
+    /// <summary>The names of a setting that is a list.</summary>
+    public static string[] Names(string list) => [.. list.Split(',').Select(n => n.Trim().Trim('"')).Where(n => n.Length > 0)];
 
     private static string[] In(Containers.ImageRoot? root, params string[] arguments) => root is null ? arguments : root.Command(arguments);
 

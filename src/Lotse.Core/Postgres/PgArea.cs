@@ -4,7 +4,7 @@ namespace Lotse.Postgres;
 public static class PgArea
 {
     /// <summary>This area's line in the table of areas.</summary>
-    public static Area Area { get; } = new("pg", "a PostgreSQL upgrade or login fails, or a major upgrade is due", Check, LogDiagnosis.Recognise) { Prove = UpgradeProof.Prove };
+    public static Area Area { get; } = new("pg", "a PostgreSQL upgrade or login fails, or a major upgrade is due", Check, LogDiagnosis.Recognise) { Prove = UpgradeProof.Prove, Foresee = PgForesight.Of };
 
     private static Report Check(Host host)
     {

@@ -30,7 +30,7 @@ internal static class PlanReader
     /// <summary>Reads both sides and what is around them.</summary>
     public static Reading<PlanFacts> Read(Host host, UpgradeWish wish)
     {
-        var old = ClusterReader.Read(host, wish.Old, deep: true, sizes: true, wish.ConfigFolder);
+        var old = ClusterReader.Read(host, wish.Old, deep: true, sizes: true, wish.ConfigFolder, ask: true);
         if (!old.Ok)
         {
             return new(null!, old.Error);

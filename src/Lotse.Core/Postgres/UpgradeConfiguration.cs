@@ -118,10 +118,24 @@ internal static partial class UpgradeFindings
                 }
             }
 
+            foreach (var plugin in UntrustedPlugins(facts))
+            {
+                yield return Note("pg/output-plugin", Severity.Error, new(plugin, ValueKind.Plain), $"logical slots use the output plugin {new Value(plugin, ValueKind.Plain)}, which the new version trusts only where output_plugin_libraries names it", "the newest minor releases load no other plugin, and pg_upgrade refuses such slots", Check + " check_new_cluster_logical_replication_slots; the new server was asked: postgres -C", string.Join(", ", facts.NewInstallation!.OutputPlugins!), "output_plugin_libraries of the new server", $"output_plugin_libraries = 'pgoutput, test_decoding, {plugin}' in postgresql.conf of the old cluster, where its minor release knows it: the plan carries it over", "or drop the slots");
+            }
+
             foreach (var slot in slots.Where(s => s.Plugin is { } plugin && facts.NewInstallation is { LibraryFolder: not null } installed && installed.Version == facts.To && !installed.Libraries.Contains(plugin)))
             {
                 yield return Note("pg/ext-missing", Severity.Error, new(slot.Plugin!, ValueKind.Plain), $"the logical slot {new Value(slot.Name, ValueKind.Plain)} needs the output plugin {new Value(slot.Plugin!, ValueKind.Plain)}, which the new version has not", $"looked for in {ByteText.Escape(facts.NewInstallation!.LibraryFolder!)}", "src/bin/pg_upgrade/function.c get_loadable_libraries", slot.Plugin!, $"{old.Directory}/pg_replslot/{slot.Name}/state", "install its package for the new version", "or drop the slot");
             }
+        }
+
+        foreach (var group in old.UnsteadySubscriptions.GroupBy(s => s.Name))
+        {
+            var (name, one) = (new Value(group.Key, ValueKind.Plain), group.First());
+            yield return new("pg/subscription-state", Severity.Error, Certainty.Proven, name,
+                one.Table is null ? (Text)$"the subscription {name} has no replication origin: where it stands in the publisher's log is not known" : $"the subscription {name} is in the middle of a table's first copy: {new Value(Names([.. group.Select(s => s.Table ?? "?")]), ValueKind.Plain)}",
+                [new("pg_upgrade carries a subscription over when its tables wait or are ready, and its origin is there", Verdict.No, Check + " check_old_cluster_subscription_state", [.. group.Take(50).Select(s => new Seen(s.Table is null ? "no origin" : (Text)$"{new Value(s.Table, ValueKind.Plain)}: {s.State}", $"pg_subscription_rel of {ByteText.Escape(s.Database)}"))])],
+                [one.Table is null ? new("make the subscription anew: DROP SUBSCRIPTION, CREATE SUBSCRIPTION … WITH (copy_data = false) once the tables are known to be equal") : new("wait in the running server until SELECT srrelid::regclass, srsubstate FROM pg_subscription_rel says r for all of them, then stop it")]);
         }
 
         if (old.Subscriptions is [var subscription, ..])
@@ -129,6 +143,13 @@ internal static partial class UpgradeFindings
             yield return Note("pg/subscription", Severity.Warning, new(subscription, ValueKind.Plain), $"{ClusterFindings.Plural(old.Subscriptions.Length, "subscription", "subscriptions")}: {new Value(Names(old.Subscriptions), ValueKind.Plain)}; {(old.Version < 17 ? "which rows have arrived is not carried over, and they come up disabled" : "the publisher must keep its slots meanwhile")}", old.Version < 17 ? "before 17 only the definition is dumped" : "since 17 the state is carried over", "src/bin/pg_dump/pg_dump.c dumpSubscription", subscription, "pg_subscription", "afterwards: ALTER SUBSCRIPTION … ENABLE, and REFRESH PUBLICATION WITH (copy_data = false) once the tables are known to be equal");
         }
     }
+
+    /// <summary>Plugins of logical slots that neither the new server's default nor a setting that is carried over names.</summary>
+    internal static string[] UntrustedPlugins(PlanFacts facts) => facts.NewInstallation is not { OutputPlugins: { } trusted } ? []
+        : [.. facts.Old.Slots.Where(s => s.IsLogical).Select(s => s.Plugin).OfType<string>().Except(CarriedPlugins(facts) is { } carried ? Installations.Names(carried) : trusted).Order(StringComparer.Ordinal)];
+
+    /// <summary>output_plugin_libraries of the old cluster, where the new one knows it; null: the default holds.</summary>
+    internal static string? CarriedPlugins(PlanFacts facts) => facts.NewInstallation is { OutputPlugins: not null } ? facts.Old.Setting("output_plugin_libraries")?.Value : null;
 
     /// <summary>A slot that pg_upgrade would refuse: an invalid one, or one with a change that nobody has confirmed.</summary>
     private static Finding? Unconsumed(ClusterFacts old, ReplicationSlot slot)

@@ -31,10 +31,9 @@ internal static class UpgradeDiagnosis
                 new Seen(control.State, $"{old.Directory}/global/pg_control"), new Seen($"{ClusterFindings.Plural(old.Databases.Length, "database", "databases")}, {ClusterFindings.Plural(old.Databases.Sum(d => d.Objects?.Tables ?? 0), "table", "tables")}", "system catalogs"));
         }
 
-        if (old.IsRunning && old.Control is { } last)
+        foreach (var reason in RunningReasons.Of(old))
         {
-            yield return new("the files hold all that the running server knows; it writes the rest with its next checkpoint (CHECKPOINT), and lotse apply looks again once it is stopped", Lotse.Verdict.Unknown, "src/backend/access/transam/xlog.c CreateCheckPoint",
-                new Seen($"last written {DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(last.WrittenAt, 0, 1L << 36)):yyyy-MM-dd HH:mm:ss} UTC", $"{old.Directory}/global/pg_control"));
+            yield return reason;
         }
 
         if (facts.To > old.Version)

@@ -80,10 +80,10 @@ internal static partial class UpgradeFindings
 
     private static string[] Columns(TypeUse[] uses) => [.. uses.Select(u => $"{u.Column} ({u.Type})")];
 
-    private static string Names(IReadOnlyCollection<string> names) => string.Join(", ", names.Take(MostNames)) + (names.Count > MostNames ? $" and {names.Count - MostNames} more" : "");
+    internal static string Names(IReadOnlyCollection<string> names) => string.Join(", ", names.Take(MostNames)) + (names.Count > MostNames ? $" and {names.Count - MostNames} more" : "");
 
     /// <summary>The file's name of a library in $libdir; null for one elsewhere.</summary>
-    private static string? Base(string library)
+    internal static string? Base(string library)
     {
         var name = library.StartsWith("$libdir/", StringComparison.Ordinal) ? library[8..] : library;
         return name.Contains('/', StringComparison.Ordinal) ? null : name.EndsWith(".so", StringComparison.Ordinal) ? name[..^3] : name;

@@ -80,6 +80,16 @@ internal static class UpgradePlan
         {
             needed.Add("wal_level=logical");
             needed.Add($"max_replication_slots={Math.Max(10, old.Slots.Length)}");
+            if (UpgradeFindings.CarriedPlugins(facts) is { } plugins)
+            {
+                needed.Add($"output_plugin_libraries={plugins}");
+            }
+        }
+
+        // Since 18 the places of subscriptions have a limit of their own; before it is that of slots (check_new_cluster_subscription_configuration).
+        if (old.Version >= 17 && old.Subscriptions.Length > 10)
+        {
+            needed.Add($"{(facts.To >= 18 ? "max_active_replication_origins" : "max_replication_slots")}={Math.Max(old.Subscriptions.Length, old.Slots.Length)}");
         }
 
         if (old.Setting("shared_preload_libraries") is { Value.Length: > 0 } preload)

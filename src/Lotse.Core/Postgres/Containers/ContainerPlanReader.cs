@@ -30,7 +30,7 @@ internal static class ContainerPlanReader
         }
 
         var configFile = container.ConfigFile is { } inside ? container.OnThisMachine(inside) : null;
-        var old = ClusterReader.Read(host, directory, deep: true, sizes: true, configFile is null ? null : configFile[..configFile.LastIndexOf('/')]);
+        var old = ClusterReader.Read(host, directory, deep: true, sizes: true, configFile is null ? null : configFile[..configFile.LastIndexOf('/')], ask: true);
         if (!old.Ok)
         {
             return new(null!, old.Error);

@@ -18,15 +18,26 @@ internal static class ContainerReader
     public static Reading<ImageFacts> Image(Host host, string engine, string name) =>
         Ask(host, $"pg/image {engine} {name}", static () => PgJson.Default.ImageFacts, here => LookAtImage(here, engine, name));
 
-    /// <summary>Names of all containers of the machine that look like PostgreSQL, by engine.</summary>
-    public static (string Engine, string Name)[] Names(Host host)
+    /// <summary>Names of all containers of the machine, by engine.</summary>
+    /// <param name="host">Where.</param>
+    /// <param name="refused">Gets the engines that run and do not let this user ask.</param>
+    public static (string Engine, string Name)[] Names(Host host, ICollection<string>? refused = null)
     {
         var names = new List<(string, string)>();
         foreach (var engine in Engines)
         {
-            if (host.Run([engine, "container", "ls", "--all", "--format", "{{.Names}}"], Moment) is { Ok: true, Value: { ExitCode: 0 } ran })
+            if (host.Run([engine, "container", "ls", "--all", "--format", "{{.Names}}"], Moment) is not { Ok: true, Value: { } ran })
+            {
+                continue;
+            }
+
+            if (ran.ExitCode == 0)
             {
                 names.AddRange(ByteText.Decode(ran.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(n => (engine, n.Trim())));
+            }
+            else if (ByteText.Decode(ran.Errors).Contains("permission denied", StringComparison.OrdinalIgnoreCase))
+            {
+                refused?.Add(engine);
             }
         }
 
