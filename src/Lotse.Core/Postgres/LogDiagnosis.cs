@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Lotse.Formats;
 
 namespace Lotse.Postgres;
 
@@ -10,48 +11,53 @@ internal sealed record LogText(string Name, string Text);
 /// <summary>Explains what pg_upgrade, servers and clients of PostgreSQL print. Pure: text in, report out.</summary>
 internal static partial class LogDiagnosis
 {
+    /// <summary>All that is known, the telling ones first.</summary>
+    internal static IReadOnlyList<Message> Messages => field ??= [.. UpgradeMessages.All, .. ServerMessages.All, .. StartMessages.All, .. ClientMessages.All];
+
     private const int MostFindings = 60;
     private static readonly string[] Words = ["postgres", "pg_", "psql:", "initdb", "PGSQL", "FATAL:  ", "FATAL: ", "fe_sendauth", "libpq", "cluster", "SQLSTATE", "password authentication failed", "error_severity"];
     private static readonly string[] UpgradeWords = ["pg_upgrade", "pg_restore", "Performing Consistency Checks", "Performing Upgrade", "source postmaster", "Failure, exiting"];
 
     /// <summary>The report on a pasted text; null when nothing in it is PostgreSQL's.</summary>
     public static Report? Recognise(string text) =>
-        Words.Any(w => text.Contains(w, StringComparison.Ordinal)) && Explain([new("standard input", text)]) is { Findings.Length: > 0 } report ? report : null;
+        (Words.Any(w => text.Contains(w, StringComparison.Ordinal)) || TranslatedMessages.MayBeIn(text)) && Explain([new("standard input", text)]) is { Findings.Length: > 0 } report ? report : null;
 
     /// <summary>The report on logs that belong together. Findings are empty when no line is known.</summary>
     public static Report Explain(IReadOnlyList<LogText> logs)
     {
-        var upgrade = logs.Any(l => UpgradeWords.Any(w => l.Text.Contains(w, StringComparison.Ordinal)));
+        var lines = logs.SelectMany(Lines).ToList();
+        var upgrade = lines.Exists(l => UpgradeWords.Any(w => l.English.Contains(w, StringComparison.Ordinal)));
         var found = new List<Finding>();
-        string? phase = null, consult = null, failed = null;
+        string? phase = null, consult = null, refused = null;
         var (complete, passedPoint, linking, gaveUp) = (false, false, false, false);
-        foreach (var log in logs)
+        foreach (var line in lines)
         {
-            foreach (var (number, line) in LogLines.Of(log.Text))
+            if (Phase().Match(line.English) is { Success: true } step)
             {
-                if (Phase().Match(line) is { Success: true } step)
-                {
-                    var state = step.Groups["state"].Value.Trim();
-                    phase = state is "ok" ? null : step.Groups["name"].Value.Trim();
-                    failed = phase ?? failed;
-                    gaveUp |= state is "fatal" || state.StartsWith("failed", StringComparison.Ordinal);
-                    linking |= step.Groups["name"].Value.Contains("Linking user relation", StringComparison.Ordinal) || step.Groups["name"].Value.Contains("Swapping data dir", StringComparison.Ordinal);
-                }
+                var (name, state) = (step.Groups["name"].Value.Trim(), step.Groups["state"].Value.Trim());
+                (phase, refused) = state is "" ? (name, refused) : (null, state is "ok" or "warning" or "notice" or "skipped" ? refused : refused ?? name);
+                linking |= name.Contains("Linking user relation", StringComparison.Ordinal) || name.Contains("Swapping data dir", StringComparison.Ordinal);
+            }
+            else if (line.English.AsSpan().Trim() is "ok" or "warning" or "notice")
+            {
+                // Steps that name the databases as they go have their word on a line of its own.
+                phase = null;
+            }
 
-                complete |= line.StartsWith("Upgrade Complete", StringComparison.Ordinal) || line.Contains("Clusters are compatible", StringComparison.Ordinal);
-                gaveUp |= line.Contains("Failure, exiting", StringComparison.Ordinal) || line.Contains("*failure*", StringComparison.Ordinal);
-                passedPoint |= line.Contains("fails after this point", StringComparison.Ordinal);
-                consult = Consult().Match(line) is { Success: true } place ? place.Groups[1].Value : consult;
-                if (MayBeOne(line))
-                {
-                    Add(found, line, $"{log.Name}:{number}", upgrade);
-                }
+            complete |= line.English.StartsWith("Upgrade Complete", StringComparison.Ordinal) || line.English.Contains("Clusters are compatible", StringComparison.Ordinal);
+            gaveUp |= line.English.Contains("Failure, exiting", StringComparison.Ordinal) || line.English.Contains("*failure*", StringComparison.Ordinal);
+            passedPoint |= line.English.Contains("fails after this point", StringComparison.Ordinal);
+            consult = Consult().Match(line.English) is { Success: true } place ? place.Groups[1].Value : consult;
+            if (MayBeOne(line.English))
+            {
+                Add(found, line, upgrade);
             }
         }
 
+        var failed = refused ?? phase;
         var findings = Clean(found);
         var reasons = new List<Reason>();
-        gaveUp |= consult is not null || findings.Length > 0;
+        gaveUp |= refused is not null || consult is not null || findings.Any(f => f.Severity == Severity.Error);
         if (upgrade && !complete && gaveUp && failed is not null)
         {
             reasons.Add(new($"pg_upgrade stopped at: {new Value(failed, ValueKind.Plain)}", Verdict.Yes, "src/bin/pg_upgrade/pg_upgrade.c", new Seen($"{new Value(failed, ValueKind.Plain)}", "the last step without ok")));
@@ -65,13 +71,16 @@ internal static partial class LogDiagnosis
         }
 
         var unknowns = new List<Unknown>();
-        if (findings.Length == 0 && !complete && (upgrade || consult is not null))
+        if (!complete && !findings.Any(f => f.Severity == Severity.Error) && (upgrade ? findings.Length == 0 || failed is not null : consult is not null))
         {
             unknowns.Add(new(gaveUp ? "why pg_upgrade failed" : "whether pg_upgrade went through", !gaveUp ? "neither its end nor a failure is in the text" : consult is null ? "no line of it is known" : "the reason stands in another file",
                 consult is null ? (Text)"the files in pg_upgrade_output.d of the new cluster: lotse pg why NEWDIR" : $"lotse pg why {Value.Path(consult)}"));
         }
 
-        Text verdict = findings.Length > 0 ? findings[0].Title
+        // A warning on the way is not why it stopped.
+        var blocked = upgrade && !complete && gaveUp && failed is not null && findings is [{ Severity: < Severity.Error }, ..];
+        Text verdict = blocked ? $"pg_upgrade stopped at: {new Value(failed!, ValueKind.Plain)}"
+            : findings.Length > 0 ? findings[0].Title
             : complete ? "the upgrade went through"
             : upgrade && !gaveUp ? "the output of pg_upgrade ends before it did: whether it went through is not known"
             : upgrade ? "pg_upgrade failed, and its output does not say why"
@@ -79,19 +88,53 @@ internal static partial class LogDiagnosis
         return new(verdict, [.. reasons], findings, [.. unknowns]);
     }
 
-    /// <summary>Few lines of a log hold a message; a cheap look spares the patterns.</summary>
-    private static bool MayBeOne(string line) => line.Contains('"', StringComparison.Ordinal) || Hints().IsMatch(line);
+    /// <summary>A line of a log.</summary>
+    /// <param name="Said">As it was written.</param>
+    /// <param name="English">Without long runs of blanks, and in the language of the patterns.</param>
+    /// <param name="Where">Log and number.</param>
+    private sealed record Line(string Said, string English, string Where);
 
-    private static void Add(List<Finding> found, string line, string where, bool upgrade)
+    private static IEnumerable<Line> Lines(LogText log)
     {
-        foreach (var message in UpgradeMessages.All.Concat(ServerMessages.All))
+        // A server speaks one language; the first message that has one tells.
+        string? language = null;
+        foreach (var (number, text) in PastedLog.Lines(log.Text))
         {
-            if ((message.OnlyInUpgrade && !upgrade) || found.Count >= MostFindings || message.Of(line) is not { Success: true } match)
+            var squeezed = Squeezed(text);
+            yield return new(text, TranslatedMessages.English(squeezed, ref language), $"{log.Name}:{number}");
+        }
+    }
+
+    /// <summary>A line without long runs of blanks: patterns try each place of such a run.</summary>
+    private static string Squeezed(ReadOnlySpan<char> line)
+    {
+        const int LongestRun = 8;
+        var (text, run) = (new System.Text.StringBuilder(line.Length), 0);
+        foreach (var c in line)
+        {
+            run = char.IsWhiteSpace(c) ? run + 1 : 0;
+            if (run <= LongestRun)
+            {
+                text.Append(c);
+            }
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>Few lines of a log hold a message; a cheap look spares the patterns.</summary>
+    internal static bool MayBeOne(string line) => line.Contains('"', StringComparison.Ordinal) || Hints().IsMatch(line);
+
+    private static void Add(List<Finding> found, Line line, bool upgrade)
+    {
+        foreach (var message in Messages)
+        {
+            if ((message.OnlyInUpgrade && !upgrade) || found.Count >= MostFindings || message.Of(line.English) is not { Success: true } match)
             {
                 continue;
             }
 
-            var finding = message.Finding(match, line, where);
+            var finding = message.Finding(match, line.Said, line.Where);
             if (!found.Any(f => f.Id == finding.Id && f.Subject == finding.Subject))
             {
                 found.Add(finding);
@@ -128,6 +171,9 @@ internal static partial class LogDiagnosis
         // One line that names a removed function is known as that, and not as a question of search_path.
         found.RemoveAll(f => f.Id == "pg/function-search-path" && found.Exists(o => o.Id == "pg/view-removed-col" && o.Reasons[0].Seen[0].Where == f.Reasons[0].Seen[0].Where));
 
+        // What a line says in particular goes before what it says of all restores, libraries and clients.
+        found.RemoveAll(f => f.Id is "pg/restore-failed" or "pg/ext-missing" && found.Exists(o => o != f && o.Id is not ("pg/restore-failed" or "pg/ext-missing") && o.Reasons[0].Seen[0].Where == f.Reasons[0].Seen[0].Where));
+
         // A client is told less than the log says of the same user.
         found.RemoveAll(f => f.Id == "pg/password-failed" && found.Exists(o => o.Id is "pg/md5-scram-line" or "pg/no-password" or "pg/password-expired" && o.Subject == f.Subject));
         if (found.Exists(f => f is { Id: "pg/invalid-db", Certainty: Certainty.Proven }))
@@ -147,12 +193,12 @@ internal static partial class LogDiagnosis
         return [.. found.OrderByDescending(f => f.Severity).ThenBy(f => f.Certainty)];
     }
 
-    [GeneratedRegex(@"^(?<name>(Checking|Creating|Analyzing|Freezing|Deleting|Copying|Setting|Resetting|Restoring|Linking|Cloning|Swapping|Adding|Sync|Finding|Performing|Removing|Flushing|Optimizing|Replicating|Transferring)\b.*?)(?<state>\s{2,}(ok|fatal|failed.*|warning|skipped)?\s*|\s+(ok|fatal)|\s*)$", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"^(?<name>(Checking|Creating|Analyzing|Freezing|Deleting|Copying|Setting|Resetting|Restoring|Linking|Cloning|Swapping|Adding|Sync|Finding|Performing|Removing|Flushing|Optimizing|Replicating|Transferring)\b.*?)(?<state>\s{2,}(ok|fatal|failed.*|warning|notice|skipped)?\s*|\s+(ok|fatal)|\s*)$", RegexOptions.None, 1000)]
     private static partial Regex Phase();
 
     [GeneratedRegex(@"Consult the last few lines of ""([^""]+)""", RegexOptions.None, 1000)]
     private static partial Regex Consult();
 
-    [GeneratedRegex(@"cluster|contains|must |libpq|user-supplied|socket|not |Permission|No space|quota|failed|ERROR|FATAL|mismatch|MD5|page|image|initialized", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"cluster|contains|must |libpq|user-supplied|socket|not |Permission|permission denied|No space|quota|failed|[Ee]rror|ERROR|FATAL|mismatch|MD5|page|image|initialized|loadable|checkpoint record|authentication|address already|ECONNREFUSED", RegexOptions.None, 1000)]
     private static partial Regex Hints();
 }

@@ -12,7 +12,7 @@ internal static class LogFiles
 
         // pg_upgrade names the file that holds the reason; where it is at hand, it is read too.
         var at = text.IndexOf("pg_upgrade_output.d/", StringComparison.Ordinal);
-        var start = at < 0 ? -1 : text.LastIndexOf('"', at) is var quote && quote >= 0 ? quote + 1 : -1;
+        var start = at < 0 ? -1 : text.LastIndexOfAny(['"', ' ', '\t', '\n'], at) + 1;
         if (path != "-" && start >= 0 && text[start] == '/')
         {
             var end = text.IndexOf('/', at + "pg_upgrade_output.d/".Length);

@@ -75,7 +75,7 @@ public sealed record Rehearsal(RehearsalKind Kind, RehearsedPhase[] Phases)
             yield return finding with { Severity = rehearsal.Failed is null && finding.Severity == Severity.Error ? Severity.Warning : finding.Severity };
         }
 
-        if (known.All(f => f.Severity < Severity.Warning))
+        if (known.All(f => f.Severity < (rehearsal.Failed is null ? Severity.Warning : Severity.Error)))
         {
             var (name, line) = rehearsal.Logs.Select(l => (l.Name, Line: l.Text.Split('\n').LastOrDefault(t => t.Contains("rror", StringComparison.Ordinal) || t.Contains("FATAL", StringComparison.Ordinal)) ?? l.Text.Trim().Split('\n')[^1])).First();
             yield return new("pg/rehearsal-failed", rehearsal.Failed is null ? Severity.Warning : Severity.Error, Certainty.Proven, Value.Path(facts.Old.Directory), $"the rehearsal failed in the phase {new Value(rehearsal.Failed ?? "analyze", ValueKind.Plain)}: {new Value(line.Trim(), ValueKind.Plain)}",

@@ -39,7 +39,8 @@ internal static class VersionTables
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
-    private static IEnumerable<string[]> Rows(string name)
+    /// <summary>The rows of a table in Data, without its comments.</summary>
+    internal static IEnumerable<string[]> Rows(string name)
     {
         using var reader = new StreamReader(typeof(VersionTables).Assembly.GetManifestResourceStream($"Postgres/Data/{name}")!, Encoding.UTF8);
         return [.. reader.ReadToEnd().Split('\n').Where(l => l.Length > 0 && l[0] != '#').Select(l => l.Split('\t'))];

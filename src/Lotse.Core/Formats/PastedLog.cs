@@ -1,0 +1,235 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Lotse.Formats;
+
+/// <summary>A line of a log as the program wrote it, and where it stands in what was pasted.</summary>
+/// <param name="Number">From 1, in the pasted text; lines that came in one record share it.</param>
+/// <param name="Text">Without what carried it.</param>
+public sealed record PastedLine(int Number, string Text);
+
+/// <summary>
+/// Takes off a pasted log what its way here has put around each line: quotation marks of mails, colours of terminals,
+/// the columns of docker compose, journald, syslog and container runtimes, records of JSON, and PostgreSQL's CSV.
+/// Hostile until proven otherwise: lines and their number are bounded, and a line that is not what it looks like stays as it is.
+/// </summary>
+public static partial class PastedLog
+{
+    /// <summary>The most characters that are kept of a line.</summary>
+    public const int Longest = 8192;
+
+    // A log of JSON that a collector of JSON has put into JSON: three layers were seen, nobody needs five.
+    private const int MostLayers = 4, MostLines = 400_000, LongestRecord = 1 << 16, DefaultMatchMilliseconds = 1000;
+    private const RegexOptions Options = RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture;
+
+    /// <summary>The lines as they were written.</summary>
+    public static IEnumerable<PastedLine> Lines(string log)
+    {
+        ArgumentNullException.ThrowIfNull(log);
+        var (number, inField) = (0, false);
+        for (int at = 0, end; at < log.Length && number < MostLines; at = end + 1)
+        {
+            end = log.IndexOf('\n', at);
+            end = end < 0 ? log.Length : end;
+            number++;
+            var line = WithoutColours(log.AsSpan(at, Math.Min(end - at, LongestRecord)).TrimEnd(['\r', '\0']).ToString());
+            foreach (var text in Unwrapped(line, ref inField))
+            {
+                yield return new(number, text.Length > Longest ? text[..Longest] : text);
+            }
+        }
+    }
+
+    private static List<string> Unwrapped(string line, ref bool inField)
+    {
+        if (inField || CsvRecord().IsMatch(line))
+        {
+            return CsvLines(line, ref inField);
+        }
+
+        List<string> lines = [line];
+        for (var layer = 0; layer < MostLayers; layer++)
+        {
+            var next = lines.SelectMany(Opened).ToList();
+            if (next.SequenceEqual(lines, StringComparer.Ordinal))
+            {
+                break;
+            }
+
+            lines = next;
+        }
+
+        return lines;
+    }
+
+    /// <summary>A line without its outermost wrapping.</summary>
+    private static IEnumerable<string> Opened(string line)
+    {
+        var text = line.AsSpan().Trim();
+        if (text.StartsWith("{") && text.EndsWith("}") && Record(text.ToString()) is { Count: > 0 } record)
+        {
+            return record;
+        }
+
+        // An element of a list, as Ansible prints the lines of a command.
+        if (text.Length > 2 && text[0] == '"' && text.TrimEnd(',') is [.., '"'] element && Unquoted(element.ToString()) is { } inner)
+        {
+            return inner.Split('\n');
+        }
+
+        return [Carried().Match(line) is { Success: true, Length: > 0 } carrier ? line[carrier.Length..] : line];
+    }
+
+    // A string of JSON may hold half a surrogate pair, which nobody can decode: InvalidOperationException.
+    private static string? Unquoted(string json)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(ByteText.Encode(json));
+            return document.RootElement.ValueKind == JsonValueKind.String ? document.RootElement.GetString() : null;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What a record of JSON says: one of a container engine, the journal, a logger, or PostgreSQL's own (jsonlog).</summary>
+    private static List<string> Record(string json)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(ByteText.Encode(json));
+            var said = new List<string>();
+            Say(document.RootElement, said, 0);
+            return said;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return [];
+        }
+    }
+
+    private static void Say(JsonElement record, List<string> said, int depth)
+    {
+        if (record.ValueKind != JsonValueKind.Object || depth > 2)
+        {
+            return;
+        }
+
+        string? severity = null, message = null;
+        foreach (var field in record.EnumerateObject())
+        {
+            switch (field.Name)
+            {
+                case "error_severity":
+                    severity = field.Value.ToString();
+                    break;
+                case "log" or "MESSAGE" or "msg" or "message" when field.Value.ValueKind == JsonValueKind.String:
+                    message = field.Value.GetString();
+                    break;
+                case "record":
+                    Say(field.Value, said, depth + 1);
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        if (message is { Length: > 0 })
+        {
+            said.AddRange($"{(severity is null ? "" : $"{severity}:  ")}{message.TrimEnd('\n')}".Split('\n'));
+        }
+
+        foreach (var (name, label) in Parts)
+        {
+            if (record.TryGetProperty(name, out var part) && part.ValueKind == JsonValueKind.String && part.GetString() is { Length: > 0 } words && severity is not null)
+            {
+                said.AddRange($"{label}:  {words}".Split('\n'));
+            }
+        }
+    }
+
+    // src/backend/utils/error/jsonlog.c and csvlog.c: the parts of a report after its message.
+    private static readonly (string Name, string Label)[] Parts = [("detail", "DETAIL"), ("hint", "HINT"), ("context", "CONTEXT"), ("statement", "STATEMENT")];
+
+    /// <summary>The quoted fields of a record of PostgreSQL's csvlog from its message on; a field may go over several lines.</summary>
+    private static List<string> CsvLines(string line, ref bool inField)
+    {
+        var lines = new List<string>();
+        var record = inField ? null : CsvRecord().Match(line);
+        var (field, column, label) = (new StringBuilder(), 0, record is null ? "" : $"{record.Groups["severity"].Value}:  ");
+        for (var i = record?.Length ?? 0; i < line.Length; i++)
+        {
+            if (inField && line[i] == '"' && i + 1 < line.Length && line[i + 1] == '"')
+            {
+                field.Append('"');
+                i++;
+            }
+            else if (line[i] == '"')
+            {
+                if (inField)
+                {
+                    lines.Add(label + field);
+                    field.Clear();
+                }
+
+                label = inField || column == 0 ? label : column <= 2 ? $"{Parts[column - 1].Label}:  " : "";
+                inField = !inField;
+            }
+            else if (inField)
+            {
+                field.Append(line[i]);
+            }
+            else if (line[i] == ',')
+            {
+                column++;
+            }
+        }
+
+        if (inField)
+        {
+            lines.Add(label + field);
+        }
+
+        return lines;
+    }
+
+    /// <summary>A text without control sequences of terminals (ECMA-48 section 5.4).</summary>
+    public static string WithoutColours(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (!text.Contains('\x1b', StringComparison.Ordinal))
+        {
+            return text;
+        }
+
+        var kept = new StringBuilder(text.Length);
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] != '\x1b')
+            {
+                kept.Append(text[i]);
+            }
+            else if (i + 1 < text.Length && text[i + 1] == '[')
+            {
+                for (i += 2; i < text.Length && text[i] is not (>= '@' and <= '~'); i++)
+                {
+                }
+            }
+        }
+
+        return kept.ToString();
+    }
+
+    // In this order: a mail's mark; docker compose's column; the stamp of container runtimes (CRI: time, stream, whether the
+    // line is whole); journalctl and syslog; a stamp alone (docker logs -t, web consoles), but not PostgreSQL's own "%m [%p] ".
+    [GeneratedRegex(@"^(\s*>(?!>)\s?|[A-Za-z0-9][\w.-]*\s*\|\s|(?>\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)) (stdout|stderr) [FP] |([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) [\w.-]+ [\w.@/-]+(\[\d+\])?: |(?>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?)(?> ?)(?!([A-Z]{2,5}|[+-]\d\d(\d\d)?) \[))", Options, DefaultMatchMilliseconds)]
+    private static partial Regex Carried();
+
+    // src/backend/utils/error/csvlog.c write_csvlog: time, user, database, process, host, session, line, command tag, start,
+    // two transaction ids, severity, SQLSTATE, message.
+    [GeneratedRegex(@"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^,]*,.*?,(?<severity>DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC),[0-9A-Z]{5},(?="")", Options, DefaultMatchMilliseconds)]
+    private static partial Regex CsvRecord();
+}

@@ -1,0 +1,46 @@
+namespace Lotse.Postgres;
+
+/// <summary>What servers, images and system say when a server does not start, or starts as another one than was meant.</summary>
+internal static class StartMessages
+{
+    private const Severity Error = Severity.Error;
+    private const string Initialise = "src/backend/utils/init/miscinit.c", Recovery = "src/backend/access/transam/xlogrecovery.c", Image = "docker-entrypoint.sh of the official image";
+
+    /// <summary>The messages, the telling ones first.</summary>
+    public static IReadOnlyList<Message> All => field ??=
+    [
+        new("pg/files-of-other-version", Error, @"initialized by PostgreSQL version (?<old>\d+(\.\d)?), which is not compatible with this version (?<new>\d+)", "the data directory is of PostgreSQL {old}, the server is {new}", Initialise + " ValidatePgVersion",
+            "the image or package moved to a new major version; the data has to be upgraded", "go back to the image of the old version: nothing is lost", "then: lotse pg plan DATADIR --to {new}"),
+        new("pg/files-of-other-version", Error, @"database files are incompatible with server", "the data directory is of another major version than the server", Initialise + " ValidatePgVersion",
+            "the image or package moved to a new major version; the data has to be upgraded", "go back to the image of the old version: nothing is lost", "then: lotse pg plan DATADIR --to the new one"),
+        new("pg/image-uninitialized", Error, @"Database is uninitialized and superuser password is not specified", "the image found no cluster where it looks, and wants to make a new one", Image + " docker_verify_minimum_env",
+            "the old data lies elsewhere: another volume, another path in it, or another PGDATA (since 18: /var/lib/postgresql/18/docker)", "do not set the password it asks for: that makes an empty cluster beside yours", "compare mount and PGDATA of the old and the new container: docker inspect; lotse pg lists the clusters here"),
+        new("pg/not-a-cluster", Error, @"""(?<subject>[^""]+)"" is not a valid data directory|directory ""(?<subject>[^""]+)"" is not a database cluster directory|File ""(?<subject>[^""]+)/PG_VERSION"" is missing", "{path:subject} holds no cluster", Initialise + " ValidatePgVersion",
+            "the path is one level too high or too low, the volume is not mounted, or an upgrade moved the data aside", "look for PG_VERSION below and above it: lotse pg lists the clusters here"),
+        new("pg/initdb-not-empty", Error, @"directory ""(?<subject>[^""]+)"" exists but is not empty", "initdb refuses {path:subject}: something is in it", "src/bin/initdb/initdb.c create_data_directory",
+            "it holds a cluster, what an attempt has left, or the lost+found of a filesystem mounted there", "look what it is: lotse pg facts {path:subject}", "where it is a mount point, use a folder below it as data directory"),
+        new("pg/no-checkpoint", Error, @"could not locate (a valid|required) checkpoint record|could not find a valid checkpoint record", "the write-ahead log that the cluster begins from is missing or damaged", Recovery + " InitWalRecovery",
+            "pg_wal is not the one that belongs to this directory, a copy was taken while the server ran, or the disk lost bytes", "copy the directory away before anything else", "restore the backup, with its pg_wal and backup_label; or mount the pg_wal that belongs to it",
+            "pg_resetwal only as the last resort, on the copy: what it starts has lost transactions, and may be inconsistent"),
+        new("pg/empty-folders-lost", Error, @"could not open directory ""(?<subject>pg_(notify|replslot|tblspc|twophase|stat|stat_tmp|snapshots|commit_ts|dynshmem|serial|logical|xact|subtrans|multixact|wal)(/[a-z_]+)?)"": No such file", "the folder {path:subject} of the data directory is missing", "src/backend/storage/file/fd.c; initdb.c subdirs",
+            "whatever copied the directory left out folders that were empty (git, object stores, some sync programs)", "make the empty folders again, owned as the rest, mode 0700: pg_commit_ts pg_dynshmem pg_logical/mappings pg_logical/snapshots pg_notify pg_replslot pg_serial pg_snapshots pg_stat pg_stat_tmp pg_tblspc pg_twophase pg_wal/archive_status", "pg_wal, pg_xact and pg_multixact are never empty: where one of them is missing, restore the backup"),
+        new("pg/already-running", Error, @"lock file ""(?<subject>[^""]*postmaster\.pid)"" already exists", "another server works in this data directory, or postmaster.pid is left over and its number was given to another process", Initialise + " CreateLockFile",
+            "two containers on one volume, or a server that was killed", "lotse pg facts DATADIR says whether the process is a server", "never remove postmaster.pid while a server works there: two servers on one directory destroy it"),
+        new("pg/port-taken", Error, @"could not bind (IPv[46] )?(address|socket)[^:]*: (?<subject>Address already in use)|could not create any TCP/IP sockets|bind: (?<subject>address already in use)", "another program has the port", "bind(2) EADDRINUSE; src/backend/libpq/pqcomm.c",
+            "the old server, or another cluster, still has it", "stop it, or give this cluster another port; lotse pg lists the clusters here with their ports"),
+        new("pg/shm-full", Error, @"could not resize shared memory segment ""(?<subject>[^""]+)"" to (?<bytes>\d+) bytes: No space left on device", "the shared memory of the container is too small: {bytes} bytes did not fit into /dev/shm", "src/backend/storage/ipc/dsm_impl.c dsm_impl_posix; shm_open(3)",
+            "containers get 64 MiB unless told otherwise; parallel queries and index builds need more", "docker run --shm-size=256m, or shm_size: 256m in the compose file", "or max_parallel_workers_per_gather = 0 and max_parallel_maintenance_workers = 0"),
+        new("pg/timezone-missing", Error, @"invalid value for parameter ""(TimeZone|timezone|log_timezone)"": ""(?<subject>[^""]+)""", "this system does not know the time zone {subject}", "src/timezone/pgtz.c; tzselect(8)",
+            "names such as US/Eastern moved to the package tzdata-legacy (Debian 13, Ubuntu 24.04)", "write the zone's present name (America/New_York for US/Eastern) into postgresql.conf", "or install tzdata-legacy"),
+        new("pg/setting-invalid", Error, @"invalid value for parameter ""(?<subject>(?!lc_|TimeZone|timezone|log_timezone|client_encoding)[^""]+)"": ""(?<value>[^""]*)""|is outside the valid range for parameter ""(?<subject>[^""]+)""|parameter ""(?<subject>[^""]+)"" requires a ", "the setting {subject} has a value that this version refuses", "src/backend/utils/misc/guc.c parse_and_validate_value",
+            "a value that was in range or allowed once may not be any more", "change or remove the line; lotse pg plan asks the new version before anything stops"),
+        new("pg/ssl-key", Error, @"private key file ""(?<subject>[^""]+)"" (has group or world access|must be owned by the database user or root)|could not (access|load) (private key|server certificate) file ""(?<subject>[^""]+)"": (Permission denied|No such file)", "the server may not use {path:subject}", "src/backend/libpq/be-secure-common.c check_ssl_key_file_permissions",
+            "the key belongs to another user, or others may read it; in a container the number of the user counts, not its name", "give it to the server's user with mode 0600, or to root with mode 0640 and the server's group", "or: ssl = off, where connections need none"),
+        new("pg/library-other-version", Error, @"incompatible library ""(?<subject>[^""]+)"": (version mismatch|missing magic block|magic block mismatch)", "{path:subject} was built for another version of PostgreSQL", "src/backend/utils/fmgr/dfmgr.c incompatible_module_error",
+            "the library was copied, not installed, or comes from another image", "install the extension's package for this version"),
+        new("pg/programs-foreign", Error, @"error while loading shared libraries: (?<subject>[\w.+-]+): cannot open shared object file|Error loading shared library (?<subject>[\w.+-]+): No such file or directory \(needed by (?<program>[^)]+)\)|version `(?<subject>GLIBC_[\d.]+)' not found", "a program needs {subject}, which is not in this system", "ld.so(8)",
+            "programs of one image or release were copied into another: PostgreSQL's need the libraries that they were built with", "install both versions from one system's packages", "or let each run in its own image: lotse pg plan CONTAINER --to IMAGE runs them side by side"),
+        new("pg/preload-needed", Error, @"(?<subject>[\w-]+)""? (must be (pre)?loaded|can only be loaded|must be loaded) via ""?(shared|session)_preload_libraries|extension ""(?<subject>[^""]+)"" must be preloaded|library ""(?<subject>[^""]+)"" must be loaded via", "{subject} works only when the server loads it at its start", "src/backend/utils/init/miscinit.c process_shared_preload_libraries; the library's own _PG_init",
+            "the new cluster has the configuration that initdb wrote, without shared_preload_libraries", "write shared_preload_libraries as the old cluster has it into the new cluster's postgresql.conf, and begin again", "or: pg_upgrade -O '-c shared_preload_libraries={subject}'; lotse pg plan carries it over by itself"),
+    ];
+}
