@@ -60,9 +60,8 @@ internal sealed class ContainerLab : IDisposable
     /// <summary>An image of a major version.</summary>
     public string Image(int version)
     {
-        var tree = PostgresLab.Programs(version);
         var name = $"localhost/postgres:{version.ToString(CultureInfo.InvariantCulture)}";
-        Must(Path.Combine(Lab.Checkout(), "eng", "postgres-image"), engine, version.ToString(CultureInfo.InvariantCulture), tree[..tree.IndexOf("/usr/", StringComparison.Ordinal)], name);
+        Must(Path.Combine(Lab.Checkout(), "eng", "postgres-image"), engine, version.ToString(CultureInfo.InvariantCulture), PostgresLab.Tree(version), name);
         return name;
     }
 

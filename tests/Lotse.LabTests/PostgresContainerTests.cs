@@ -27,9 +27,15 @@ public class PostgresContainerTests
         var before = lab.Engine("inspect", "--format", "{{.Id}} {{json .HostConfig.PortBindings}} {{.HostConfig.RestartPolicy.Name}}", "db");
         var text = File.ReadAllText(compose);
 
+        // Images that plans which were never applied have unpacked go after a day, and no earlier.
+        var (left, young) = (Unpacked(lab, DateTimeOffset.UtcNow.AddHours(-25)), Unpacked(lab, DateTimeOffset.UtcNow.AddHours(-23)));
         var plan = $"{lab.Folder}/plan";
         var planned = lab.Lotse("pg", "plan", "db", "--to", image, "-o", plan);
         Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        Assert.False(Directory.Exists(left) || File.Exists(left + ".used"));
+        Assert.True(Directory.Exists(young) && File.Exists(young + ".used"));
+        Directory.Delete(young, recursive: true);
+        File.Delete(young + ".used");
         Assert.Contains("the running server was asked", planned.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("se kret", File.ReadAllText(plan), StringComparison.Ordinal);
         var applied = lab.Lotse("apply", plan);
@@ -51,6 +57,66 @@ public class PostgresContainerTests
         Assert.StartsWith("web|13.", lab.LogIn("db", "web", "webpw", "shop", "SELECT current_user, current_setting('server_version'), count(*) FROM t"), StringComparison.Ordinal);
         Assert.Equal(text, File.ReadAllText(compose));
         Assert.Equal("shop_data", lab.Engine("volume", "ls", "-q"));
+        Assert.Equal("db", lab.Engine("ps", "-a", "--format", "{{.Names}}"));
+    }
+
+    private static string Unpacked(ContainerLab lab, DateTimeOffset used)
+    {
+        var root = $"{lab.Environment["LOTSE_STATE"]}/images/{Guid.NewGuid():n}";
+        File.WriteAllText(Directory.CreateDirectory(root + "/usr").Parent!.FullName + ".used", $"{used:yyyy-MM-ddTHH:mm:ssZ}\n");
+        return root;
+    }
+
+    /// <summary>Every major version on the way, and all the way back. Minutes: ./test slow.</summary>
+    [Theory(Explicit = true)]
+    [InlineData("podman")]
+    [InlineData("docker")]
+    public void A_container_goes_from_13_over_15_and_17_to_18_and_each_step_is_undone(string engine)
+    {
+        using var lab = new ContainerLab(engine);
+        var images = new[] { 13, 15, 17, 18 }.ToDictionary(v => v, lab.Image);
+        var port = PostgresLab.FreePort();
+        lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=se kret", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8", "-p", $"127.0.0.1:{port}:5432", "-v", "shop:/var/lib/postgresql/data", images[13]);
+        lab.Await("db");
+        lab.Ask("db", "app", "shop", """
+            CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 3000) g; CREATE INDEX ON t (v); CREATE SEQUENCE s START 10; SELECT nextval('s'); SELECT lo_from_bytea(4711, '\x010203');
+            SET password_encryption = 'md5'; CREATE ROLE web LOGIN PASSWORD 'webpw'; SET password_encryption = 'scram-sha-256'; CREATE ROLE api LOGIN PASSWORD 'apipw'; GRANT SELECT ON t, s TO web, api
+            """);
+        lab.Ask("db", "app", "shop", "ALTER SYSTEM SET work_mem = '8MB'");
+        lab.Ask("db", "app", "shop", "SELECT pg_reload_conf()");
+        lab.Ask("db", "app", "shop", "CHECKPOINT");
+        const string Asked = "SELECT current_setting('server_version_num')::int / 10000, current_setting('work_mem'), count(*), sum(id), md5(string_agg(v, ',' ORDER BY id)), (SELECT last_value FROM s), md5(lo_get(4711)) FROM t";
+        string Serves(string user, string password)
+        {
+            var inside = lab.LogIn("db", user, password, "shop", Asked.Replace(", md5(lo_get(4711))", "", StringComparison.Ordinal));
+
+            // The other engine's network is its own.
+            Assert.True(engine != "podman" || inside == PostgresLab.LogIn(port, user, password, "shop", Asked.Replace(", md5(lo_get(4711))", "", StringComparison.Ordinal)));
+            return inside;
+        }
+
+        string Said() => string.Join('\n', lab.Engine("inspect", "--format", "{{json .HostConfig.PortBindings}}", "db"), Serves("web", "webpw"), Serves("api", "apipw"), Serves("app", "se kret"), lab.Ask("db", "app", "shop", Asked));
+        var before = Said();
+        Assert.Equal(4, before.Split("\n13|8MB|3000|4501500|").Length - 1);
+        string At(int version) => before.Replace("\n13|", $"\n{version}|", StringComparison.Ordinal);
+        foreach (var to in new[] { 15, 17, 18 })
+        {
+            var planned = lab.Lotse("pg", "plan", "db", "--to", images[to], "-o", lab.Folder + $"/plan-{to}");
+            Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+            var applied = lab.Lotse("apply", lab.Folder + $"/plan-{to}");
+            Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
+            Assert.Equal(At(to), Said());
+        }
+
+        foreach (var to in new[] { 17, 15, 13 })
+        {
+            var undone = lab.Lotse("undo");
+            Assert.True(undone.ExitCode == 0, undone.Text + undone.ErrorText);
+            lab.Await("db");
+            Assert.Equal(At(to), Said());
+        }
+
+        Assert.Equal("shop", lab.Engine("volume", "ls", "-q"));
         Assert.Equal("db", lab.Engine("ps", "-a", "--format", "{{.Names}}"));
     }
 }

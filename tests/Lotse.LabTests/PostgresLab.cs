@@ -29,16 +29,17 @@ internal sealed class PostgresLab : IDisposable
     /// <summary>The programs of a version; skips where they cannot be had.</summary>
     public static string Programs(int version)
     {
-        var suite = version switch { 13 => "bullseye", 17 => "trixie", 18 => "forky", _ => null };
-        if (suite is null)
-        {
-            var own = $"/usr/lib/postgresql/{version}/bin";
-            return Directory.Exists(own) ? own : Skipped($"needs PostgreSQL {version} (eng/install-packages)");
-        }
+        var own = $"/usr/lib/postgresql/{version}/bin";
+        return version != 15 ? Tree(version) + own : Directory.Exists(own) ? own : Skipped($"needs PostgreSQL {version} (eng/install-packages)");
+    }
 
+    /// <summary>A version with all that it loads, unpacked in a folder of its own.</summary>
+    public static string Tree(int version)
+    {
+        var suite = version switch { 13 => "bullseye", 15 => "bookworm", 17 => "trixie", _ => "forky" };
         var place = Path.Combine(Path.GetTempPath(), $"lotse-postgres-{version}");
         var ran = Lab.Run(TimeSpan.FromMinutes(5), Path.Combine(Lab.Checkout(), "eng", "postgres-beside"), suite, version.ToString(CultureInfo.InvariantCulture), place);
-        return ran.ExitCode == 0 ? $"{place}/usr/lib/postgresql/{version}/bin" : Skipped($"PostgreSQL {version} cannot be unpacked: {ran.ErrorText.Trim().Split('\n')[^1]}");
+        return ran.ExitCode == 0 ? place : Skipped($"PostgreSQL {version} cannot be unpacked: {ran.ErrorText.Trim().Split('\n')[^1]}");
     }
 
     /// <summary>A new cluster, stopped.</summary>

@@ -17,6 +17,7 @@ public class PostgresOrderTests
         CREATE INDEX stays_int ON w (n) INCLUDE (k); CREATE INDEX stays_c ON w (kc); CREATE INDEX stays_explicit ON w (k COLLATE "POSIX"); CREATE INDEX stays_pattern ON w (k text_pattern_ops); CREATE INDEX stays_hash ON w USING hash (k);
         CREATE INDEX stays_range_c ON w (rc); CREATE INDEX stays_jsonb ON w USING gin (j); CREATE INDEX stays_words ON w USING gin (ts); CREATE INDEX stays_spgist ON w USING spgist (k); CREATE INDEX stays_length ON w ((length(k)));
         CREATE TABLE parts (k text) PARTITION BY HASH (k); CREATE TABLE moves_part PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE INDEX on_all ON parts (k); INSERT INTO parts SELECT k FROM w;
+        CREATE COLLATION own (provider = libc, locale = 'en_US.utf8'); CREATE INDEX moves_own ON w (k COLLATE own);
         """;
 
     [Fact]
@@ -46,12 +47,15 @@ public class PostgresOrderTests
         var planned = lab.Lotse("pg", "plan", data, "--to", "18", "--old-bin", PostgresLab.Programs(15), "--new-bin", PostgresLab.Programs(18), "--json", "-o", plan);
         var old = JsonDocument.Parse(planned.Output).RootElement.GetProperty("facts").GetProperty("old");
         var listed = old.GetProperty("databases").EnumerateArray().Single(d => d.GetProperty("name").GetString() == "postgres").GetProperty("objects").GetProperty("ordered_indexes").EnumerateArray().Select(i => i.GetProperty("index").GetString()).Order(StringComparer.Ordinal);
-        Assert.Equal(["public.moves_array", "public.moves_brin", "public.moves_domain", "public.moves_expression", "public.moves_gin", "public.moves_gist", "public.moves_jsonb", "public.moves_part_k_idx", "public.moves_range", "public.moves_row", "public.moves_text"], listed);
+        Assert.Equal(["public.moves_array", "public.moves_brin", "public.moves_domain", "public.moves_expression", "public.moves_gin", "public.moves_gist", "public.moves_jsonb", "public.moves_own", "public.moves_part_k_idx", "public.moves_range", "public.moves_row", "public.moves_text"], listed);
         Assert.Contains("pg/collation-order", planned.Text, StringComparison.Ordinal);
         var applied = lab.Lotse("apply", plan);
         Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
         lab.Start(18, data + "-18", port);
         lab.Ask(port, "boss", "postgres", "CREATE EXTENSION amcheck; SELECT bt_index_check(i.indexrelid, true) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relam = 403 AND i.indrelid >= 16384 AND c.relkind = 'i'");
+
+        // Nothing is left to warn of, neither in databases without an index nor of collations of their own.
+        Assert.Equal("0|0", lab.Ask(port, "boss", "postgres", "SELECT (SELECT count(*) FROM pg_collation WHERE collversion <> pg_collation_actual_version(oid)), (SELECT count(*) FROM pg_database WHERE datallowconn AND datcollversion <> pg_database_collation_actual_version(oid))"));
         Assert.Equal("1000", lab.Ask(port, "boss", "postgres", $"SET enable_seqscan = off; SET enable_bitmapscan = off; SELECT count(*) FROM generate_series(1, 1000) g (i), LATERAL (SELECT 1 FROM w WHERE k = {Key} OFFSET 0) x"));
     }
 }

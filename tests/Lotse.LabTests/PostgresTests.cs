@@ -86,6 +86,13 @@ public class PostgresTests
     {
         using var lab = new PostgresLab();
         var (data, port) = Running(lab, 13);
+
+        // What the configuration names has to come with it.
+        File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all @people 127.0.0.1/32 md5\n");
+        File.WriteAllText(data + "/people", "web\napi\n");
+        File.WriteAllText(lab.Folder + "/map", "own root boss\n");
+        lab.AsOwner(TimeSpan.FromMinutes(1), "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lab", "-keyout", data + "/own.key", "-out", data + "/own.crt");
+        File.AppendAllText(data + "/postgresql.conf", $"ident_file = '{lab.Folder}/map'\nssl = on\nssl_cert_file = 'own.crt'\nssl_key_file = 'own.key'\n");
         var plan = lab.Folder + "/plan";
         var planned = lab.Lotse("pg", "plan", data, "--to", "15", "--mode", mode, "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(15), "-o", plan);
         Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
@@ -96,6 +103,8 @@ public class PostgresTests
             Assert.StartsWith($"{user}|15.", PostgresLab.LogIn(port, user, password, "shop", "SELECT current_user, current_setting('server_version'), current_setting('work_mem'), count(*) FROM t"), StringComparison.Ordinal);
         }
 
+        Assert.Equal("on|own.crt", lab.Ask(port, "boss", "shop", "SELECT current_setting('ssl'), current_setting('ssl_cert_file')"));
+        Assert.Equal("own root boss\n", File.ReadAllText(data + "-15/pg_ident.conf"));
         Assert.Contains("archive_command = 'cp ''%p'' /nowhere'", File.ReadAllText(data + "-15/postgresql.auto.conf"), StringComparison.Ordinal);
         Assert.DoesNotContain("nowhere", File.ReadAllText(plan), StringComparison.Ordinal);
         Assert.Equal("8MB|3000|11|1", lab.Ask(port, "boss", "shop", "SELECT current_setting('work_mem'), (SELECT count(*) FROM t), nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata)"));
@@ -185,6 +194,23 @@ public class PostgresTests
         Assert.Equal(["stop", "init", "upgrade", "check", "configure", "start"], estimates);
     }
 
+    [Theory]
+    [InlineData(true, "Clone")]
+    [InlineData(false, "Copy")]
+    public void Files_are_cloned_on_an_xfs_that_can_and_nothing_is_tried_out_to_know_it(bool reflinks, string mode)
+    {
+        Lab.NeedsRoot();
+        using var disk = new SmallDisk("xfs", reflinks);
+        using var lab = new PostgresLab(disk.Folder);
+        var data = lab.Initialise(13, "data", "-U", "boss", "-E", "UTF8", "--locale=C");
+        var before = Sums(disk.Folder);
+        var planned = lab.Lotse("pg", "plan", data, "--to", "18", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(18));
+        Assert.Contains($"brought over by {mode.ToLowerInvariant()}:", planned.Text, StringComparison.Ordinal);
+        Assert.Equal(before, Sums(disk.Folder));
+        var asked = lab.Lotse("pg", "plan", data, "--to", "18", "--mode", "clone", "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(18));
+        Assert.Equal(!reflinks, asked.Text.Contains("pg/clone-unsupported", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_way_back_that_failed_for_a_full_disk_is_found_again_when_there_is_room()
     {
@@ -203,49 +229,6 @@ public class PostgresTests
         Directory.Delete(work + "/log/old-server.log");
         lab.Lotse("log");
         Assert.StartsWith("web|13|3000", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version_num')::int / 10000, count(*) FROM t"), StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void A_cluster_of_Debian_becomes_one_of_Debian_and_back()
-    {
-        using var lab = new PostgresLab();
-        Lab.Needs("pg_ctlcluster", "pg_createcluster", "unshare");
-        foreach (var version in new[] { 13, 18 })
-        {
-            Directory.CreateDirectory(lab.Folder + "/lib");
-            File.CreateSymbolicLink($"{lab.Folder}/lib/{version}", PostgresLab.Programs(version)[..^"/bin".Length]);
-        }
-
-        Lab.Run(TimeSpan.FromMinutes(1), "install", "-d", "-o", "postgres", lab.Folder + "/etc", lab.Folder + "/var", lab.Folder + "/log");
-
-        // The folders of the packages, in a mount namespace of each command.
-        string Run(params string[] arguments)
-        {
-            var ran = Lab.RunWith(TimeSpan.FromMinutes(3), lab.Environment, ["unshare", "-m", "sh", "-c", "mount --make-rprivate /; for d in lib:/usr/lib etc:/etc var:/var/lib log:/var/log; do mount --bind \"$0/${d%:*}\" \"${d#*:}/postgresql\"; done; exec \"$@\"", lab.Folder, .. arguments]);
-            Assert.True(ran.ExitCode == 0, string.Join(' ', arguments) + "\n" + ran.Text + ran.ErrorText);
-            return ran.Text;
-        }
-
-        string[] Clusters() => [.. Run("pg_lsclusters", "-h").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => string.Join(' ', l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[..4]))];
-        var port = PostgresLab.FreePort();
-        Run("pg_createcluster", "13", "main", "-p", $"{port}", "--locale", "C", "--start");
-        try
-        {
-            Run(Lab.Lotse, "pg", "plan", "/var/lib/postgresql/13/main", "--to", "18", "--mode", "copy", "-o", lab.Folder + "/plan");
-            Run(Lab.Lotse, "apply", lab.Folder + "/plan");
-            Assert.Equal([$"13 main {port} down", $"18 main {port} online"], Clusters());
-            Assert.Contains("\nmanual\n", File.ReadAllText(lab.Folder + "/etc/13/main/start.conf"), StringComparison.Ordinal);
-            Assert.Contains("\nauto\n", File.ReadAllText(lab.Folder + "/etc/18/main/start.conf"), StringComparison.Ordinal);
-            Assert.False(File.Exists(lab.Folder + "/var/18/main/postgresql.conf"));
-            Run(Lab.Lotse, "undo");
-            Assert.Equal([$"13 main {port} online"], Clusters());
-            Assert.Contains("\nauto\n", File.ReadAllText(lab.Folder + "/etc/13/main/start.conf"), StringComparison.Ordinal);
-        }
-        finally
-        {
-            PostgresLab.Stop(lab.Folder + "/var/13/main");
-            PostgresLab.Stop(lab.Folder + "/var/18/main");
-        }
     }
 
     /// <summary>A cluster with two kinds of logins, a setting of ALTER SYSTEM, and something in it; its server runs.</summary>

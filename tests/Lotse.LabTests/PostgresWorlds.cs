@@ -31,10 +31,13 @@ internal interface IUpgradeWorld : IDisposable
     /// <summary>The major version that serves.</summary>
     public int Version();
 
+    /// <summary>What the server said, for a failure.</summary>
+    public string Said() => "";
+
     /// <summary>Does it.</summary>
     public void Hit(string victim, int lotse);
 
-    /// <summary>Gives room back.</summary>
+    /// <summary>Gives room back, and a disk that takes writes. What was not brought to the old one in time is lost.</summary>
     public void Heal();
 
     /// <summary>Starts the servers that the power cut took, where lotse had nothing left to do.</summary>
@@ -147,7 +150,10 @@ internal sealed class BareWorld : IUpgradeWorld
         data = Folder + "/data";
         Must("cp", "-a", master, data);
         port = PostgresLab.FreePort();
-        File.AppendAllText(data + "/postgresql.conf", $"port = {port}\nunix_socket_directories = '{Folder}'\n");
+
+        // Disks fail here: what the server says is written must be.
+        File.AppendAllText(data + "/postgresql.conf", $"port = {port}\nunix_socket_directories = '{Folder}'\nfsync = on\n");
+        Must("sync", "-f", data);
         lab.Start(13, data, port);
     }
 
@@ -167,17 +173,13 @@ internal sealed class BareWorld : IUpgradeWorld
 
     public void Hit(string victim, int lotse)
     {
-        if (victim == "room")
-        {
-            disk.Fill();
-        }
-        else
+        if (!disk.Hit(victim))
         {
             UpgradeWorlds.Kill(victim, Folder, lotse);
         }
     }
 
-    public void Heal() => disk.Empty();
+    public void Heal() => disk.Heal(() => UpgradeWorlds.Kill("all", Folder, 0));
 
     public void Settled(bool applied)
     {
@@ -240,15 +242,17 @@ internal sealed class BareWorld : IUpgradeWorld
 internal sealed class SmallDisk : IDisposable
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
-    private readonly string image;
+    private readonly string type, image;
+    private bool hurt;
 
-    public SmallDisk(string type)
+    public SmallDisk(string type, bool reflinks = true)
     {
-        Lab.Needs("mkfs." + type, "losetup", "fallocate");
+        Lab.Needs("mkfs." + type, "losetup", "fallocate", type == "xfs" ? "xfs_io" : "e2fsck");
+        this.type = type;
         Folder = Directory.CreateTempSubdirectory("lotse-pg-").FullName;
         image = Folder + ".img";
         Must("truncate", "-s", "800M", image);
-        Must(type == "xfs" ? ["mkfs.xfs", "-q", "-m", "reflink=1", image] : ["mkfs.ext4", "-q", "-E", "lazy_itable_init=1,nodiscard", image]);
+        Must(type == "xfs" ? ["mkfs.xfs", "-q", "-m", $"reflink={(reflinks ? 1 : 0)}", image] : ["mkfs.ext4", "-q", "-E", "lazy_itable_init=1,nodiscard", image]);
         if (Lab.Run(Minute, "mount", "-o", "loop", image, Folder).ExitCode != 0)
         {
             Dispose();
@@ -258,24 +262,56 @@ internal sealed class SmallDisk : IDisposable
 
     public string Folder { get; }
 
-    /// <summary>Takes all the room there is.</summary>
-    public void Fill()
+    /// <summary>Takes all the room there is, or lets the disk take no more writes: ext4 goes read-only as after an error of its, xfs answers EIO.</summary>
+    /// <returns>Whether the victim is of a disk.</returns>
+    public bool Hit(string victim)
     {
-        for (var (size, number) = (1L << 29, 0); size >= 4096; number++)
+        if (victim == "disk")
         {
-            if (Lab.Run(Minute, "fallocate", "-l", size.ToString(CultureInfo.InvariantCulture), $"{Folder}/full-{number}").ExitCode != 0)
+            hurt = true;
+            Must(type == "xfs" ? ["xfs_io", "-x", "-c", "shutdown", Folder] : ["mount", "-o", "remount,abort", Folder]);
+        }
+        else if (victim == "room")
+        {
+            for (var (size, number) = (1L << 29, 0); size >= 4096; number++)
             {
-                size /= 2;
+                if (Lab.Run(Minute, "fallocate", "-l", size.ToString(CultureInfo.InvariantCulture), $"{Folder}/full-{number}").ExitCode != 0)
+                {
+                    size /= 2;
+                }
             }
         }
+
+        return victim is "disk" or "room";
     }
 
-    public void Empty()
+    /// <summary>Gives the room back; a disk that takes no writes is mounted anew, once nothing works on it any more.</summary>
+    public void Heal(Action end)
     {
+        if (hurt)
+        {
+            hurt = false;
+            end();
+
+            // As long as another mount namespace still has it, the kernel gives the broken one again.
+            Assert.True(RemoteMachine.Until(TimeSpan.FromMinutes(1), Again), "the disk is in use");
+        }
+
         foreach (var file in Directory.GetFiles(Folder, "full-*"))
         {
             File.Delete(file);
         }
+    }
+
+    private bool Again()
+    {
+        Lab.Run(Minute, "umount", Folder);
+        if (type == "ext4")
+        {
+            Lab.Run(Minute, "e2fsck", "-p", image);
+        }
+
+        return Lab.Run(Minute, "mount", "-o", "loop", image, Folder).ExitCode == 0 && Lab.Run(Minute, "touch", Folder).ExitCode == 0;
     }
 
     public void Dispose()
@@ -297,9 +333,11 @@ internal sealed class ContainerWorld : IUpgradeWorld
     private static readonly Dictionary<string, ContainerLab> Engines = [];
     private readonly ContainerLab lab;
     private readonly SmallDisk disk;
+    private readonly string engine;
 
     public ContainerWorld(string engine, bool clones)
     {
+        this.engine = engine;
         disk = new(clones ? "xfs" : "ext4");
         if (!Engines.TryGetValue(engine, out var there))
         {
@@ -320,7 +358,9 @@ internal sealed class ContainerWorld : IUpgradeWorld
             lab.Ask("db", "boss", "shop", statement);
         }
 
+        // Disks fail here: what was made is old, and on them.
         lab.Ask("db", "boss", "shop", "CHECKPOINT");
+        Lab.Run(TimeSpan.FromMinutes(1), "sync", "-f", disk.Folder);
     }
 
     public string Folder => lab.Folder;
@@ -345,21 +385,27 @@ internal sealed class ContainerWorld : IUpgradeWorld
         }
     }
 
+    public string Said() => Lab.RunWith(TimeSpan.FromMinutes(1), lab.Environment, engine, "logs", "--tail", "30", "db") is var ran ? ran.Text + ran.ErrorText : "";
+
     public int Version() => int.Parse(lab.Ask("db", "boss", "shop", "SELECT current_setting('server_version_num')::int / 10000"), CultureInfo.InvariantCulture);
 
     public void Hit(string victim, int lotse)
     {
-        if (victim == "room")
-        {
-            disk.Fill();
-        }
-        else
+        if (!disk.Hit(victim))
         {
             UpgradeWorlds.Kill(victim, disk.Folder, lotse);
         }
     }
 
-    public void Heal() => disk.Empty();
+    public void Heal() => disk.Heal(() =>
+    {
+        foreach (var name in lab.Engine("ps", "-q").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            Lab.RunWith(TimeSpan.FromMinutes(1), lab.Environment, engine, "kill", name.Trim());
+        }
+
+        UpgradeWorlds.Kill("all", disk.Folder, 0);
+    });
 
     public void Settled(bool applied)
     {

@@ -67,7 +67,7 @@ public static partial class PastedLog
     private static IEnumerable<string> Opened(string line)
     {
         var text = line.AsSpan().Trim();
-        if (text.StartsWith("{") && text.EndsWith("}") && Record(text.ToString()) is { Count: > 0 } record)
+        if (text.EndsWith("}") && (text.StartsWith("{") ? 0 : Result().Match(line) is { Success: true } result ? result.Length : -1) is >= 0 and var start && Record(line.Trim()[start..]) is { Count: > 0 } record)
         {
             return record;
         }
@@ -126,8 +126,8 @@ public static partial class PastedLog
                 case "error_severity":
                     severity = field.Value.ToString();
                     break;
-                case "log" or "MESSAGE" or "msg" or "message" when field.Value.ValueKind == JsonValueKind.String:
-                    message = field.Value.GetString();
+                case "log" or "MESSAGE" or "msg" or "message" or "stdout" or "stderr" when field.Value.ValueKind == JsonValueKind.String && field.Value.GetString() is { Length: > 0 } words:
+                    message = message is null ? words : $"{message}\n{words}";
                     break;
                 case "record":
                     Say(field.Value, said, depth + 1);
@@ -139,7 +139,7 @@ public static partial class PastedLog
 
         if (message is { Length: > 0 })
         {
-            said.AddRange($"{(severity is null ? "" : $"{severity}:  ")}{message.TrimEnd('\n')}".Split('\n'));
+            said.AddRange($"{(severity is null ? "" : $"{severity}:  ")}{message.TrimEnd('\n')}".Split('\n', StringSplitOptions.None).Select(l => l.TrimEnd('\r')));
         }
 
         foreach (var (name, label) in Parts)
@@ -196,40 +196,27 @@ public static partial class PastedLog
         return lines;
     }
 
-    /// <summary>A text without control sequences of terminals (ECMA-48 section 5.4).</summary>
+    /// <summary>A text without control sequences of terminals: CSI, OSC and the two-byte ones (ECMA-48 section 5).</summary>
     public static string WithoutColours(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        if (!text.Contains('\x1b', StringComparison.Ordinal))
-        {
-            return text;
-        }
-
-        var kept = new StringBuilder(text.Length);
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (text[i] != '\x1b')
-            {
-                kept.Append(text[i]);
-            }
-            else if (i + 1 < text.Length && text[i + 1] == '[')
-            {
-                for (i += 2; i < text.Length && text[i] is not (>= '@' and <= '~'); i++)
-                {
-                }
-            }
-        }
-
-        return kept.ToString();
+        return text.Contains('\x1b', StringComparison.Ordinal) ? Control().Replace(text, "") : text;
     }
+
+    [GeneratedRegex(@"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\a\x1b]*(\a|\x1b\\)|[@-Z\\-_])", Options, DefaultMatchMilliseconds)]
+    private static partial Regex Control();
 
     // In this order: a mail's mark; docker compose's column; the stamp of container runtimes (CRI: time, stream, whether the
     // line is whole); journalctl and syslog; a stamp alone (docker logs -t, web consoles), but not PostgreSQL's own "%m [%p] ".
-    [GeneratedRegex(@"^(\s*>(?!>)\s?|[A-Za-z0-9][\w.-]*\s*\|\s|(?>\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)) (stdout|stderr) [FP] |([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) [\w.-]+ [\w.@/-]+(\[\d+\])?: |(?>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?)(?> ?)(?!([A-Z]{2,5}|[+-]\d\d(\d\d)?) \[))", Options, DefaultMatchMilliseconds)]
+    [GeneratedRegex(@"^(\s*>(?!>)\s?|[A-Za-z0-9][\w.-]*\s*\|\s|(?>\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)) (stdout|stderr) [FP] |([A-Z][a-z]{2} [ \d]\d [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) [\w.-]+ [\w.@/-]+(\[\d+\])?: |(?>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?)(?> ?)(?!([A-Z]{2,5}|[+-]\d\d(\d\d)?) \[))", Options, DefaultMatchMilliseconds)]
     private static partial Regex Carried();
 
     // src/backend/utils/error/csvlog.c write_csvlog: time, user, database, process, host, session, line, command tag, start,
     // two transaction ids, severity, SQLSTATE, message.
+    // What Ansible says of a host: fatal: [web1]: UNREACHABLE! => {…}
+    [GeneratedRegex(@"^\s*[\w.-]+(: \[[^\]]*\])?(: | \| )[\w!]+ =>\s+(?=\{)", Options, DefaultMatchMilliseconds)]
+    private static partial Regex Result();
+
     [GeneratedRegex(@"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^,]*,.*?,(?<severity>DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC),[0-9A-Z]{5},(?="")", Options, DefaultMatchMilliseconds)]
     private static partial Regex CsvRecord();
 }

@@ -8,7 +8,18 @@ namespace Lotse.Postgres;
 /// <param name="Type">ext4, xfs, btrfs …</param>
 /// <param name="Device">st_dev of the folder: differs between subvolumes of one btrfs.</param>
 /// <param name="FreeBytes">For ordinary users; null: not known.</param>
-public sealed record Filesystem(int Mount, string Point, string Type, string Device, long? FreeBytes);
+public sealed record Filesystem(int Mount, string Point, string Type, string Device, long? FreeBytes)
+{
+    /// <summary>Whether files can share their blocks; null: only a try would tell.</summary>
+    public bool? Clones { get; init => field = value ?? ByType(Type); } = ByType(Type);
+
+    private static bool? ByType(string type) => type switch
+    {
+        "btrfs" or "bcachefs" => true,
+        "xfs" or "overlay" or "zfs" or "ocfs2" or "nfs4" or "cifs" or "?" => null,
+        _ => false,
+    };
+}
 
 /// <summary>What around the two clusters bears on an upgrade.</summary>
 public sealed record Circumstances
@@ -139,6 +150,6 @@ public sealed record Circumstances
             free = kib * 1024;
         }
 
-        return new(best.Id, best.Point, best.Type, status.Value.Device, free);
+        return new(best.Id, best.Point, best.Type, status.Value.Device, free) { Clones = best.Type == "xfs" && host.IsThisMachine ? Linux.Reflinks.OfXfs(path) : null };
     }
 }

@@ -13,7 +13,7 @@ public sealed record DebianCluster(string Name, string Start)
 {
     private static readonly string[] OfPackages = ["start.conf", "pg_ctl.conf", "environment"], OfServers = ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"];
 
-    private const string Root = "/etc/postgresql", Tool = "/usr/bin/pg_ctlcluster";
+    private const string Root = "/etc/postgresql", Tool = "/usr/bin/pg_ctlcluster", Systemd = "/run/systemd/system";
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
     /// <summary>Reads what is Debian's about a cluster; null: nothing is, or its tools do not know the new version.</summary>
@@ -68,6 +68,11 @@ public sealed record DebianCluster(string Name, string Start)
             programs.RunIn("/", "cp", "-p", $"{job.New}/{name}", $"{now}/{name}");
         }
 
+        if (job.HbaFile is { } hba)
+        {
+            CarriedFiles.CarryNamed(programs, hba, now);
+        }
+
         // Whoever administers them reads these; the server's parent folder stays readable as packages have it.
         programs.RunIn(now, "chmod", "0644", "postgresql.conf", "start.conf");
         programs.RunIn(now, "chmod", "0640", "pg_hba.conf", "pg_ident.conf");
@@ -109,10 +114,20 @@ public sealed record DebianCluster(string Name, string Start)
         }
     }
 
-    /// <summary>Which clusters there are is read by a generator of units.</summary>
-    private static void Tell(Host host)
+    /// <summary>Stops the cluster of a version where systemd runs it: one that is stopped behind its back is a failed unit for it.</summary>
+    internal void StopCluster(Host host, int version)
     {
-        if (host.Status("/run/systemd/system").Ok)
+        var unit = $"postgresql@{Number(version)}-{Name}.service";
+        if (host.Status(Systemd).Ok && host.Run(["systemctl", "is-active", "--quiet", "--", unit], Long) is { Ok: true, Value.ExitCode: 0 })
+        {
+            _ = host.Run(["systemctl", "stop", "--", unit], TimeSpan.FromDays(1));
+        }
+    }
+
+    /// <summary>Which clusters there are, and which start at boot, is read by a generator of units.</summary>
+    internal static void Tell(Host host)
+    {
+        if (host.Status(Systemd).Ok)
         {
             _ = host.Run(["systemctl", "daemon-reload"], Long);
         }

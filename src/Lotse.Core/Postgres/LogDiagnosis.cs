@@ -56,8 +56,8 @@ internal static partial class LogDiagnosis
 
         var failed = refused ?? phase;
         var findings = Clean(found);
-        var reasons = new List<Reason>();
         gaveUp |= refused is not null || consult is not null || findings.Any(f => f.Severity == Severity.Error);
+        var reasons = new List<Reason>();
         if (upgrade && !complete && gaveUp && failed is not null)
         {
             reasons.Add(new($"pg_upgrade stopped at: {new Value(failed, ValueKind.Plain)}", Verdict.Yes, "src/bin/pg_upgrade/pg_upgrade.c", new Seen($"{new Value(failed, ValueKind.Plain)}", "the last step without ok")));

@@ -89,16 +89,31 @@ internal static class PointOfNoReturn
         programs.Stop(directory, job.NewPrograms);
     }
 
+    /// <summary>
+    /// Rebuilds indexes whose order moved, and only then says that the new versions of their libraries are right: for the
+    /// database, and for each collation of users that orders nothing else.
+    /// </summary>
     public static void Rebuild(ClusterPrograms programs, UpgradeJob job, MovedIndexes moved)
     {
         // The server splits schema and name, either of which may hold a dot.
-        var sql = new StringBuilder("SET standard_conforming_strings = on;\nSELECT format('REINDEX INDEX %I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('i', 'I') AND n.nspname || '.' || c.relname IN (");
-        sql.AppendJoin(", ", moved.Indexes.Select(i => $"'{i.Replace("'", "''", StringComparison.Ordinal)}'")).Append(") \\gexec\n");
-        if (job.To >= 15)
+        var sql = new StringBuilder("SET standard_conforming_strings = on;\nCREATE TEMP TABLE rebuilt AS SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('i', 'I') AND n.nspname || '.' || c.relname IN (")
+            .AppendJoin(", ", moved.Indexes.Select(i => $"'{i.Replace("'", "''", StringComparison.Ordinal)}'").DefaultIfEmpty("NULL"))
+            .Append(");\nSELECT format('REINDEX INDEX %I.%I', nspname, relname) FROM rebuilt \\gexec\n").Append(OtherCollations);
+        if (moved.IsOfAnotherVersion)
         {
-            sql.Append(CultureInfo.InvariantCulture, $"SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', current_database()) \\gexec\n");
+            sql.Append("SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname) FROM pg_database WHERE datname = current_database() AND datcollversion <> pg_database_collation_actual_version(oid) \\gexec\n");
         }
 
         _ = programs.Query(moved.Database, sql.ToString(), job.Sockets, 50432);
     }
+
+    /// <summary>Collations that also order an index that was not rebuilt (one that follows bytes does not count), a range type, a composite type or partitions keep their version, and the server goes on to warn of them.</summary>
+    private const string OtherCollations = """
+        SELECT format('ALTER COLLATION %I.%I REFRESH VERSION', n.nspname, c.collname) FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+         WHERE c.oid >= 16384 AND c.collversion <> pg_collation_actual_version(c.oid) AND NOT EXISTS (
+               SELECT FROM pg_depend d LEFT JOIN pg_class r ON d.classid = 'pg_class'::regclass AND r.oid = d.objid LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+                WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid
+                  AND (t.typtype = 'r' OR r.relkind = 'c' OR (r.relkind = 'p' AND d.objsubid = 0) OR (r.relkind IN ('i', 'I') AND r.relam NOT IN (SELECT oid FROM pg_am WHERE amname IN ('hash', 'spgist')) AND r.oid NOT IN (SELECT oid FROM rebuilt)))) \gexec
+
+        """;
 }

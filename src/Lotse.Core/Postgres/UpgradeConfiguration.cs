@@ -199,6 +199,10 @@ internal static partial class UpgradeFindings
         return ([.. moved.Select(m => m.Index)], was, now, moved.Length > 0 && was == "musl" != (now == "musl"));
     }
 
+    /// <summary>Whether the new server would warn of the version that a database recorded, whatever is in it.</summary>
+    internal static bool IsOfAnotherVersion(PlanFacts facts, Database database) =>
+        database.CollationVersion is not null && LibraryOf(facts, database, new("", "", "default", "d", null, null)) is { Now: not null } library && library.Was != library.Now;
+
     /// <summary>The libraries that order an index in the old and in the new server; null: it follows none. A version that the catalog recorded goes before what is installed now.</summary>
     private static (string? Was, string? Now)? LibraryOf(PlanFacts facts, Database database, OrderedIndex index)
     {

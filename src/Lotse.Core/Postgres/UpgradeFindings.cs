@@ -21,15 +21,19 @@ internal static partial class UpgradeFindings
     /// <summary>The mode that is meant: what was asked for, else clone where files can share their blocks, else copy.</summary>
     public static TransferMode ModeOf(PlanFacts facts) => facts.Mode ?? (CanClone(facts.Around) == true ? TransferMode.Clone : TransferMode.Copy);
 
-    /// <summary>Whether clones of files are possible; null: only a try would tell.</summary>
-    private static bool? CanClone(Circumstances around) => (around.Old, around.New) switch
+    /// <summary>Whether clones of files are possible, in tablespaces too, whose files stay there; null: only a try would tell.</summary>
+    private static bool? CanClone(Circumstances around)
     {
-        ({ Type: "btrfs" or "bcachefs" } old, { } now) when old.Type == now.Type => true,
-        ({ } old, { } now) when old.Device != now.Device => false,
-        ({ Type: "xfs" or "overlay" or "zfs" or "?" }, _) => null,
-        (null, _) or (_, null) => null,
-        _ => false,
-    };
+        if (around is not { Old: { } old, New: { } now })
+        {
+            return null;
+        }
+
+        // Subvolumes of one btrfs are devices of their own, and clones cross them.
+        var apart = old.Type is "btrfs" or "bcachefs" ? old.Type != now.Type : old.Device != now.Device;
+        bool?[] all = [apart ? false : old.Clones, .. around.Tablespaces.Select(t => t.Clones)];
+        return all.Contains(false) ? false : all.Contains(null) ? null : true;
+    }
 
     private static IEnumerable<Finding?> State(PlanFacts facts)
     {
@@ -144,7 +148,7 @@ internal static partial class UpgradeFindings
 
         if (mode == TransferMode.Clone && CanClone(around) == false)
         {
-            yield return Note("pg/clone-unsupported", Severity.Error, Value.Path(facts.NewDirectory), $"{around.New?.Type ?? "the filesystem"} makes no clones of files", "reflinks exist on btrfs, xfs and bcachefs, within one filesystem", "ioctl_ficlonerange(2)", $"{around.Old?.Type} to {around.New?.Type}", "/proc/self/mountinfo", "take mode copy (the way back stays) or link");
+            yield return Note("pg/clone-unsupported", Severity.Error, Value.Path(facts.NewDirectory), $"{around.Tablespaces.Prepend(around.New).FirstOrDefault(f => f?.Clones == false)?.Type ?? "the filesystem"} makes no clones of files", "reflinks exist on btrfs, xfs and bcachefs, within one filesystem", "ioctl_ficlonerange(2)", $"{around.Old?.Type} to {around.New?.Type}", "/proc/self/mountinfo", "take mode copy (the way back stays) or link");
         }
 
         foreach (var full in Room(facts, mode))

@@ -64,6 +64,12 @@ public sealed record UpgradeJob
     /// <summary>The old pg_hba.conf, carried over as it is; null: none.</summary>
     public string? HbaFile { get; init; }
 
+    /// <summary>The setting ident_file; null: pg_ident.conf lies beside pg_hba.conf.</summary>
+    public string? IdentFile { get; init; }
+
+    /// <summary>Files of the data directory that settings name: certificates and keys.</summary>
+    public string[] NamedFiles { get; init => field = value ?? []; } = [];
+
     /// <summary>Lines for the new postgresql.conf, from the old files.</summary>
     public required string[] Settings { get; init; }
 
@@ -155,4 +161,8 @@ public sealed record UpgradeJob
 /// <summary>Indexes of a database whose order may be another with the new libraries.</summary>
 /// <param name="Database">Name.</param>
 /// <param name="Indexes">schema.name.</param>
-public sealed record MovedIndexes(string Database, string[] Indexes);
+public sealed record MovedIndexes(string Database, string[] Indexes)
+{
+    /// <summary>Whether the database recorded another version of the library that orders it: right again once these are rebuilt.</summary>
+    public bool IsOfAnotherVersion { get; init; }
+}

@@ -116,11 +116,13 @@ internal static class UpgradePlan
             Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
             ConfigFile = old.ConfigFile,
             HbaFile = old.HbaFile,
+            IdentFile = old.Setting("ident_file")?.Value,
+            NamedFiles = CarriedFiles.Of(old),
             Settings = [.. carried.Where(s => !IsSystem(s)).Select(Line)],
             SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
             Unkept = [.. wanted[true].Select(s => s.Name)],
             NewServerSettings = [.. needed],
-            Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes)).Where(m => m.Indexes.Length > 0)],
+            Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes) { IsOfAnotherVersion = UpgradeFindings.IsOfAnotherVersion(facts, d) }).Where(m => m.Indexes.Length > 0 || m.IsOfAnotherVersion)],
             CompareContents = UpgradeFindings.ModeOf(facts) is not (TransferMode.Link or TransferMode.Swap) && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),
         };
         return facts.Container is { NewImage: { } image } container ? InContainers(job, container, Containers.ContainerLayout.Of(container.Container, image, facts.To)!) : job;

@@ -78,9 +78,9 @@ internal static class UpgradeProof
             reasons.Add(new("rows, sequences, large objects and grants are the same", same ? Verdict.Yes : Verdict.No, "count and digest of every table, asked of both servers", new Seen($"{before.Count(l => l.StartsWith("content\t", StringComparison.Ordinal))} tables read", $"{job.Marks}/before.tsv")));
         }
 
-        if (job.Moved.Length > 0)
+        if (job.Moved.Sum(m => m.Indexes.Length) is > 0 and var rebuilt)
         {
-            reasons.Add(new($"{ClusterFindings.Plural(job.Moved.Sum(m => m.Indexes.Length), "index whose order moved was", "indexes whose order moved were")} rebuilt before anybody used them", Verdict.Yes, "REINDEX"));
+            reasons.Add(new($"{ClusterFindings.Plural(rebuilt, "index whose order moved was", "indexes whose order moved were")} rebuilt before anybody used them", Verdict.Yes, "REINDEX"));
         }
 
         var left = host.Status($"{job.Marks}/statistics-missing").Ok ? "; statistics are still to be made, by who may log in: vacuumdb --all --analyze-in-stages" : "";

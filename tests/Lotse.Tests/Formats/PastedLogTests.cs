@@ -29,6 +29,8 @@ public class PastedLogTests
     [InlineData("journalctl -o json", """{"_PID":"31","MESSAGE":"2026-01-12 08:00:01.123 UTC [211] FATAL:  role \"web\" does not exist","PRIORITY":"6"}""")]
     [InlineData("a logger of JSON", """{"level":"info","logger":"pg_upgrade","msg":"2026-01-12 08:00:01.123 UTC [211] FATAL:  role \"web\" does not exist"}""")]
     [InlineData("a list of Ansible's", "            \"2026-01-12 08:00:01.123 UTC [211] FATAL:  role \\\"web\\\" does not exist\",")]
+    [InlineData("Ansible", """fatal: [db1]: UNREACHABLE! => {"changed": false, "msg": "2026-01-12 08:00:01.123 UTC [211] FATAL:  role \"web\" does not exist\r\n", "unreachable": true}""")]
+    [InlineData("ansible", """db1 | FAILED! => {"changed": true, "rc": 1, "stderr": "2026-01-12 08:00:01.123 UTC [211] FATAL:  role \"web\" does not exist", "stdout": ""}""")]
     [InlineData("colours", "\u001b[36mdb-1  | \u001b[0m" + Own)]
     [InlineData("Windows", Own + "\r")]
     public void A_line_comes_out_as_it_was(string carrier, string line)
