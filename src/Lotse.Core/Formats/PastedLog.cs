@@ -20,7 +20,7 @@ public static partial class PastedLog
     public const int Longest = 8192;
 
     // A log of JSON that a collector of JSON has put into JSON: three layers were seen, nobody needs five.
-    private const int MostLayers = 4, MostLines = 400_000, LongestRecord = 1 << 16, DefaultMatchMilliseconds = 1000;
+    private const int MostLayers = 4, MostLines = 400_000, LongestRecord = 1 << 16, LongestName = 120, DefaultMatchMilliseconds = 1000;
     private const RegexOptions Options = RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture;
 
     /// <summary>The lines as they were written.</summary>
@@ -43,49 +43,51 @@ public static partial class PastedLog
         }
     }
 
-    private static List<string> Unwrapped(string line, bool withSender, ref bool inField)
-    {
-        if (inField || CsvRecord().IsMatch(line))
-        {
-            return CsvLines(line, ref inField);
-        }
+    private static IEnumerable<string> Unwrapped(string line, bool withSender, ref bool inField) =>
+        inField || (line.Length > 0 && char.IsAsciiDigit(line[0]) && CsvRecord().IsMatch(line)) ? CsvLines(line, ref inField) : Unwrapped(line, withSender, 0);
 
-        List<string> lines = [line];
-        for (var layer = 0; layer < MostLayers; layer++)
+    private static IEnumerable<string> Unwrapped(string line, bool withSender, int layer)
+    {
+        for (; layer < MostLayers; layer++)
         {
-            var next = lines.SelectMany(l => Opened(l, withSender)).ToList();
-            if (next.SequenceEqual(lines, StringComparer.Ordinal))
+            if (Inner(line) is { Count: > 0 } inner)
+            {
+                return inner.SelectMany(l => Unwrapped(l, withSender, layer + 1));
+            }
+
+            if (Rest(line, withSender) is not { } rest)
             {
                 break;
             }
 
-            lines = next;
+            line = rest;
         }
 
-        return lines;
+        return [line];
     }
 
-    /// <summary>A line without its outermost wrapping.</summary>
-    private static IEnumerable<string> Opened(string line, bool withSender)
+    /// <summary>The lines in a record of JSON, or in an element of a list, as Ansible prints the output of a command; null: it is neither.</summary>
+    private static IReadOnlyList<string>? Inner(string line)
     {
         var text = line.AsSpan().Trim();
-        if (text.EndsWith("}") && (text.StartsWith("{") ? 0 : Result().Match(line) is { Success: true } result ? result.Length : -1) is >= 0 and var start && Record(line.Trim()[start..]) is { Count: > 0 } record)
+        if (text is [.., '}'])
         {
-            return record;
+            return text[0] == '{' ? Record(text.ToString()) : Result().Match(line) is { Success: true } result ? Record(line[result.Length..].TrimEnd()) : null;
         }
 
-        // An element of a list, as Ansible prints the lines of a command.
-        if (text.Length > 2 && text[0] == '"' && text.TrimEnd(',') is [.., '"'] element && Unquoted(element.ToString()) is { } inner)
+        return text is ['"', _, ..] && text.TrimEnd(',') is [.., '"'] element ? Unquoted(element.ToString())?.Split('\n') : null;
+    }
+
+    /// <summary>A line without what stands before it; null: nothing does. Most lines are seen to be bare by a letter or two.</summary>
+    private static string? Rest(string line, bool withSender)
+    {
+        if (line.Length == 0 || (char.IsAsciiLetter(line[0]) && line is not [_, _, _, ' ', ..] && line.AsSpan(0, Math.Min(line.Length, LongestName)).IndexOf('|') < 0))
         {
-            return inner.Split('\n');
+            return null;
         }
 
-        if (Journal().Match(line) is { Success: true } stamp)
-        {
-            return [line[(withSender ? stamp.Groups["sender"].Index : stamp.Length)..]];
-        }
-
-        return [Carried().Match(line) is { Success: true, Length: > 0 } carrier ? line[carrier.Length..] : line];
+        return Journal().Match(line) is { Success: true } stamp ? line[(withSender ? stamp.Groups["sender"].Index : stamp.Length)..]
+            : Carried().Match(line) is { Success: true, Length: > 0 } carrier ? line[carrier.Length..] : null;
     }
 
     // A string of JSON may hold half a surrogate pair, which nobody can decode: InvalidOperationException.
