@@ -89,6 +89,15 @@ public class LogTests
         Assert.Equal(causes, told is null ? null : string.Join(' ', told.Alternatives));
     }
 
+    /// <summary>What a service's ssh says stands in the journal behind a time, a host and a program; what a program at the other end says of itself is not ssh's.</summary>
+    [Theory]
+    [InlineData("Nov 26 05:00:00 laptop backup[12]: alice@box.example: Permission denied (publickey).", "permission-denied-no-detail")]
+    [InlineData("Nov 26 05:00:00 laptop backup[12]: Permission denied (publickey,password).", "permission-denied-no-detail")]
+    [InlineData("Nov 26 05:00:00 laptop ssh[12]: ssh: Could not resolve hostname box.example: Name or service not known", "name-unknown")]
+    [InlineData("fatal: Could not resolve hostname git.example", null)]
+    [InlineData("* Permission denied (publickey) is what strangers see", null)]
+    public void A_line_of_the_journal_is_read(string line, string? cause) => Assert.Equal(cause, LogDiagnosis.Of(ClientLog.Read(line)).Cause);
+
     /// <summary>What <c>ssh -W</c> prints of its own forwarding does not make its login one to a host in between; what the ssh of a ProxyJump prints does.</summary>
     [Theory]
     [InlineData("", "", true)]

@@ -122,7 +122,7 @@ public sealed record ClientLog
     {
         const string Mark = "Permission denied (";
         var at = n.Text.IndexOf(Mark, StringComparison.Ordinal);
-        return n.Text.EndsWith(").", StringComparison.Ordinal) && (at == 0 || (at > 2 && n.Text.AsSpan(0, at).EndsWith(": ") && !n.Text.AsSpan(0, at - 2).Contains(' '))) && !n.Text.AsSpan(at + Mark.Length).Contains(' ');
+        return n.Text.EndsWith(").", StringComparison.Ordinal) && (at == 0 || (at > 2 && n.Text.AsSpan(0, at).EndsWith(": "))) && !n.Text.AsSpan(at + Mark.Length).Contains(' ');
     });
 
     /// <summary>The first notable line that holds the words.</summary>

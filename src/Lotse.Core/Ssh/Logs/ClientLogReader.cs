@@ -283,7 +283,7 @@ internal sealed class ClientLogReader
 
         if (log.User is null && text.IndexOf(": Permission denied (", StringComparison.Ordinal) is > 0 and var denied && text.LastIndexOf('@', denied) is > 0 and var at)
         {
-            log = log with { User = text[..at], Host = text[(at + 1)..denied] };
+            log = log with { User = text[(text.LastIndexOf(' ', at) + 1)..at], Host = text[(at + 1)..denied] };
         }
 
         if (FileTrouble.Parse(line) is { } trouble)

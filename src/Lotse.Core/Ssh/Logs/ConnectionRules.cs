@@ -84,7 +84,7 @@ internal static class ConnectionRules
         return false;
     }
 
-    private static Conclusion? Name(ClientLog log) => Array.Find(log.Notable, n => n.Text.StartsWith('s') && n.Text.IndexOf(": Could not resolve hostname ", StringComparison.Ordinal) is > 0 and < 16) is { } line
+    private static Conclusion? Name(ClientLog log) => Array.Find(log.Notable, n => n.Text.IndexOf(": Could not resolve hostname ", StringComparison.Ordinal) is > 0 and var at && n.Text[(n.Text.LastIndexOf(' ', at) + 1)..at].StartsWith("ssh", StringComparison.Ordinal)) is { } line
         ? Conclusion.Proven(log.Proxied && log.Find("UNKNOWN port") is not null ? "proxy-failed" : "name-unknown", $"{line.Text}", "OpenSSH ssh.c resolve_host; getaddrinfo(3)", line) : null;
 
     private static Conclusion? HostKey(ClientLog log)
