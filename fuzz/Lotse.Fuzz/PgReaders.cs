@@ -26,6 +26,22 @@ internal static class PgReaders
         Encoding.UTF8.GetBytes("If pg_upgrade fails after this point\npg_restore: error: could not execute query: ERROR:  column \"op_bytes\" does not exist\n"),
     ];
 
+    /// <summary>What a running server's psql answers: numbers, names and vectors of two questions.</summary>
+    public static IEnumerable<byte[]> AnswersOfServers() => [Encoding.UTF8.GetBytes("10\tboss\tt\t23 25\n16384\t\\N\tf\t{1,2}\n\\.\na\\tb\\\\\n\\.\n")];
+
+    /// <summary>Takes such answers apart and reads each field as every kind of value.</summary>
+    public static string Answered(byte[] bytes)
+    {
+        if (CatalogQueries.Parse(ByteText.Decode(bytes), 2) is not { } answers)
+        {
+            return "none";
+        }
+
+        var shape = new CatalogShape([.. "oid name flag numbers".Split(' ').Select((n, i) => new CatalogColumn(n, i + 1, -1, 1))]);
+        var rows = answers[0].Where(r => r.Length == 4).Select(r => new CatalogRow(r, shape)).ToArray();
+        return $"{rows.Count(r => r.Oid > 0)} {rows.Count(r => r.Text("name") is not null)} {rows.Count(r => r.Bool("flag") == true)} {rows.Sum(r => r.Oids("numbers").Length + (r.Int("numbers") is null ? 0 : 1) + (r.Char("flag") is null ? 0 : 1))} {Catalogs.By(rows, r => r.Oid, r => r.Bytes("name")).Count}";
+    }
+
     /// <summary>A control file.</summary>
     public static string Control(byte[] bytes) =>
         PgControl.Parse("pg_control", bytes) is { Ok: true, Value: var c } ? $"{c.ControlVersion} {c.State.Length} {c.CrcFits} {c.IsShutDown} {c.ChecksumVersion != 0}" : "none";

@@ -25,6 +25,7 @@ internal sealed record Target(string Name, Func<IEnumerable<byte[]>> Seeds, Func
         new("pg-wal", PgReaders.Segments, PgReaders.Log),
         new("pg-configuration", PgReaders.Configurations, PgReaders.Configuration),
         new("pg-log", PgReaders.Logs, PgReaders.Messages),
+        new("pg-answers", PgReaders.AnswersOfServers, PgReaders.Answered),
         new("pg-rules", PgReaders.Trees, PgReaders.Rules),
         new("pg-texts", PgReaders.Bodies, PgReaders.Texts),
     ];

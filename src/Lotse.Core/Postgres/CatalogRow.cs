@@ -130,7 +130,7 @@ internal readonly struct CatalogRow
     {
         if (fields is not null)
         {
-            return [.. (Field(name) ?? "").Split([' ', ',', '{', '}'], StringSplitOptions.RemoveEmptyEntries).Select(n => uint.Parse(n, CultureInfo.InvariantCulture))];
+            return [.. (Field(name) ?? "").Split([' ', ',', '{', '}'], StringSplitOptions.RemoveEmptyEntries).Select(n => uint.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var oid) ? oid : 0)];
         }
 
         // ndim, dataoffset, elemtype, then dimension and lower bound of each.

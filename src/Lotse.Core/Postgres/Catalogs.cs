@@ -107,6 +107,18 @@ internal sealed class Catalogs
         return nodes.TryGetValue(catalog, out var found) ? Rows($"{databaseFolder}/{found}", shape) : [];
     }
 
+    /// <summary>Rows by a key. While a server moves a row it may be read twice, and in a damaged file anything is there twice: the last one counts.</summary>
+    public static Dictionary<uint, T> By<T>(IEnumerable<CatalogRow> rows, Func<CatalogRow, uint> key, Func<CatalogRow, T> value)
+    {
+        var all = new Dictionary<uint, T>();
+        foreach (var row in rows)
+        {
+            all[key(row)] = value(row);
+        }
+
+        return all;
+    }
+
     /// <summary>A text of a row, also where it is stored out of line; null where there is none or its pieces are not there.</summary>
     public string? Whole(string databaseFolder, CatalogRow row, string column)
     {

@@ -21,10 +21,10 @@ internal static class IndexReader
     public static OrderedIndex[] Read(CatalogObjects objects)
     {
         var (catalogs, folder) = (objects.Catalogs, objects.Folder);
-        var collations = catalogs.Of(folder, Catalogs.Collation).ToDictionary(r => r.Oid, r => new Collation(r.Text("collname") ?? "?", r.Char("collprovider") ?? 'c',
+        var collations = Catalogs.By(catalogs.Of(folder, Catalogs.Collation), r => r.Oid, r => new Collation(r.Text("collname") ?? "?", r.Char("collprovider") ?? 'c',
             r.Text("colllocale") ?? r.Text("colliculocale") ?? r.Text("collcollate"), r.Text("collversion"), r.Bool("collisdeterministic") ?? true));
-        var classes = catalogs.Of(folder, Catalogs.OperatorClass).ToDictionary(r => r.Oid, r => new OperatorClass(r.Text("opcname") ?? "", r.UInt("opckeytype") ?? 0));
-        var ranges = catalogs.Of(folder, Catalogs.Range).Where(r => r.UInt("rngcollation") is > 0).ToDictionary(r => r.UInt("rngtypid") ?? 0, r => r.UInt("rngcollation") ?? 0);
+        var classes = Catalogs.By(catalogs.Of(folder, Catalogs.OperatorClass), r => r.Oid, r => new OperatorClass(r.Text("opcname") ?? "", r.UInt("opckeytype") ?? 0));
+        var ranges = Catalogs.By(catalogs.Of(folder, Catalogs.Range).Where(r => r.UInt("rngcollation") is > 0), r => r.UInt("rngtypid") ?? 0, r => r.UInt("rngcollation") ?? 0);
         foreach (var (multi, range) in catalogs.Of(folder, Catalogs.Range).Where(r => r.UInt("rngmultitypid") is > 0).Select(r => (r.UInt("rngmultitypid") ?? 0, r.UInt("rngtypid") ?? 0)).ToArray())
         {
             if (ranges.TryGetValue(range, out var collation))

@@ -150,7 +150,7 @@ internal sealed class ObjectReader
 
     private DictionaryUse[] Dictionaries()
     {
-        var templates = Catalogs.Of(Folder, Catalogs.Template).ToDictionary(r => r.Oid, r => r.Text("tmplname") ?? "");
+        var templates = Catalogs.By(Catalogs.Of(Folder, Catalogs.Template), r => r.Oid, r => r.Text("tmplname") ?? "");
         var all = new List<DictionaryUse>();
         foreach (var row in Catalogs.Of(Folder, Catalogs.Dictionary).Where(r => r.Oid >= FirstNormal))
         {

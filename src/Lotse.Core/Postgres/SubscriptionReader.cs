@@ -6,7 +6,7 @@ internal static class SubscriptionReader
     /// <summary>Those without an origin, and those with a table that is neither waiting (i) nor ready (r), by name.</summary>
     public static UnsteadySubscription[] Read(Catalogs catalogs, IReadOnlyList<Database> databases)
     {
-        var subscriptions = catalogs.Shared(Catalogs.Subscription).ToDictionary(r => r.Oid, r => (Name: r.Text("subname") ?? "?", Database: r.UInt("subdbid") ?? 0));
+        var subscriptions = Catalogs.By(catalogs.Shared(Catalogs.Subscription), r => r.Oid, r => (Name: r.Text("subname") ?? "?", Database: r.UInt("subdbid") ?? 0));
         if (subscriptions.Count == 0)
         {
             return [];
@@ -24,8 +24,8 @@ internal static class SubscriptionReader
                 continue;
             }
 
-            var namespaces = catalogs.Of(folder, Catalogs.Namespace).ToDictionary(r => r.Oid, r => r.Text("nspname") ?? "?");
-            var tables = catalogs.Of(folder, Catalogs.Class).Where(r => states.Any(s => s.Table == r.Oid)).ToDictionary(r => r.Oid, r => $"{namespaces.GetValueOrDefault(r.UInt("relnamespace") ?? 0, "?")}.{r.Text("relname")}");
+            var namespaces = Catalogs.By(catalogs.Of(folder, Catalogs.Namespace), r => r.Oid, r => r.Text("nspname") ?? "?");
+            var tables = Catalogs.By(catalogs.Of(folder, Catalogs.Class).Where(r => states.Any(s => s.Table == r.Oid)), r => r.Oid, r => $"{namespaces.GetValueOrDefault(r.UInt("relnamespace") ?? 0, "?")}.{r.Text("relname")}");
             all.AddRange(states.Select(s => new UnsteadySubscription(subscriptions.TryGetValue(s.Subscription, out var named) ? named.Name : "?", database.Name, tables.GetValueOrDefault(s.Table, "?"), s.State)));
         }
 

@@ -89,9 +89,16 @@ public static class SshAudit
 
         var client = host.Target.Settings?.Client(facts.Now) ?? ClientModel.Defaults(facts.Now);
         var (now, _) = Login(client, host, cached);
-        var (then, cause) = Login(client.Upgraded(facts.Then, facts.Defaults), host, cached);
+        var (then, cause) = Login(client.Upgraded(facts.Then, facts.Defaults).With(Added(facts, host.Target.Name)), host, cached);
         return new(host.Target.Name, cached.Facts.Banner, now, then, cause, cached.Asked);
     }
+
+    /// <summary>What the configuration adds to lists for a host. Of a name that this version has by default <c>ssh -G</c> does not show that it was added, and the other version may need it.</summary>
+    private static IEnumerable<KeyValuePair<string, string>> Added(SshAuditFacts facts, string name) => facts.Options
+        .Where(o => o.Block is null || (o.Block.Keyword == "host" ? SshConfigFile.HostFits(o.Block.Value, name) : o.Block.Value == "all"))
+        .DistinctBy(o => o.Keyword.Replace("keytypes", "algorithms", StringComparison.Ordinal))
+        .Where(o => o.Value.StartsWith('+'))
+        .Select(o => new KeyValuePair<string, string>(o.Keyword, o.Value));
 
     /// <summary>The same judgement as that of one host, without what only the moment tells: known_hosts, modes.</summary>
     private static (string State, string? Cause) Login(ClientModel client, AuditedHost host, CachedProbe cached)

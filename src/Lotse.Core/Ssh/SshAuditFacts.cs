@@ -26,7 +26,11 @@ public sealed record AuditedHost(SshTarget Target, CachedProbe? Cached)
 /// <param name="Line">Its line.</param>
 /// <param name="Keyword">In lower case.</param>
 /// <param name="Value">Its value.</param>
-public sealed record ConfiguredOption(string File, int Line, string Keyword, string Value);
+public sealed record ConfiguredOption(string File, int Line, string Keyword, string Value)
+{
+    /// <summary>The block of the file that it stands in; null before the first.</summary>
+    public SshConfigLine? Block { get; init; }
+}
 
 /// <summary>What an audit is made from.</summary>
 /// <param name="Now">The client's present version.</param>
@@ -114,7 +118,7 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
         {
             if (line.Keyword != "include")
             {
-                options.Add(new(file, line.Line, line.Keyword, line.Value));
+                options.Add(new(file, line.Line, line.Keyword, line.Value) { Block = line.Block });
                 continue;
             }
 

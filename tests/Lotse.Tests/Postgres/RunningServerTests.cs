@@ -25,6 +25,9 @@ public class RunningServerTests
         Assert.Equal([1u, 23u, 4u], row.Oids("indclass"));
         Assert.Equal((null, null, null, null), (row.Text("none"), row.UInt("none"), row.Bytes("none"), row.Pointer("attname")));
         Assert.Null(row.Text("no such column"));
+
+        // A row that a server moved while its file was read is there twice.
+        Assert.Single(Catalogs.By([row, row], r => r.Oid, r => r.Text("attname")));
     }
 
     [Fact]

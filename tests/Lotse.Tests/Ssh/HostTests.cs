@@ -37,6 +37,29 @@ public class HostTests
         Assert.Null(then.Refused);
     }
 
+    /// <summary>Who has prepared for the upgrade is not warned: of names that this version has by default, ssh -G does not show that they were added.</summary>
+    [Theory]
+    [InlineData("+ssh-rsa", "+ssh-rsa", "works")]
+    [InlineData("+ssh-rsa", null, "fails")]
+    [InlineData(null, null, "fails")]
+    public void What_the_configuration_adds_counts_after_an_upgrade(string? hostKeys, string? userKeys, string then)
+    {
+        using var rsa = System.Security.Cryptography.RSA.Create(2048);
+        var parts = rsa.ExportParameters(false);
+        var key = PublicKey.Parse("ssh-rsa " + Convert.ToBase64String(new SshWriter().String("ssh-rsa").Mpint(parts.Exponent!).Mpint(parts.Modulus!).ToArray()))!;
+        var block = new SshConfigLine(1, "host", "old", null);
+        ConfiguredOption[] options = [.. new (string Keyword, string? Value)[] { ("hostkeyalgorithms", hostKeys), ("pubkeyacceptedkeytypes", userKeys) }.Where(o => o.Value is not null).Select(o => new ConfiguredOption("/c", 2, o.Keyword, o.Value!) { Block = block })];
+        var server = new ProbeFacts
+        {
+            Address = "192.0.2.1:22", User = "me", Banner = "SSH-2.0-dropbear_2018.76", Kex = ["curve25519-sha256"], HostKeys = ["ssh-rsa"], Ciphers = ["aes128-ctr"], Macs = ["hmac-sha2-256"],
+            Keys = [new("/k.pub", "ssh-rsa", true, "ssh-rsa", [])],
+        };
+        var target = new SshTarget("old", null, "192.0.2.1", 22, "me", [new("/k", "/k.pub", key, 0x180)]);
+        var facts = new SshAuditFacts(new(8, 4), new(9, 2), [new(target, new CachedProbe("old", DateTimeOffset.UnixEpoch, server))], options, 0, ClientModel.Defaults(new(8, 4)));
+        var answer = Assert.Single(((AuditAnswers)SshAudit.Of(facts).Answer!.Value).Hosts);
+        Assert.Equal(("works", then), (answer.Now, answer.Then));
+    }
+
     /// <summary>A block that comes first replaces what later ones set of the same option: its value has to hold theirs.</summary>
     [Fact]
     public void What_other_blocks_add_is_not_lost()

@@ -65,7 +65,7 @@ internal static class ContainerSteps
             programs.Stop(job.Old, job.OldPrograms);
             if (programs.IsMarked(UpgradeSteps.WasRunning) || UpgradeSteps.HasDied(programs, job))
             {
-                Engine(programs, container, Moment, "start", container.Name);
+                StartContainer(programs, container);
                 WaitUntilReady(programs, container, job.Old, container.Name);
             }
         }
@@ -189,7 +189,7 @@ internal static class ContainerSteps
 
         if (programs.IsMarked(UpgradeSteps.WasRunning))
         {
-            Engine(programs, container, Moment, "start", container.Name);
+            StartContainer(programs, container);
             WaitUntilReady(programs, container, job.New, container.Name);
         }
     }
@@ -284,6 +284,23 @@ internal static class ContainerSteps
         if (CreateArguments.Differences(old, Said("container", container.Name), oldImage, newImage) is [_, ..] differences)
         {
             throw new StepFailedException($"the new container is not made like the old one: {ByteText.Escape(string.Join(", ", differences.Take(6)))}; make it by hand with the image {ByteText.Escape(container.Image)} on {ByteText.Escape(container.NewSource)}");
+        }
+    }
+
+    /// <summary>What the other container has just given back, its published port above all, an engine may not have free for a moment.</summary>
+    private static void StartContainer(ClusterPrograms programs, ContainerJob container)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                Engine(programs, container, Moment, "start", container.Name);
+                return;
+            }
+            catch (StepFailedException) when (tries < 5)
+            {
+                programs.Host.Wait(TimeSpan.FromSeconds(1));
+            }
         }
     }
 
