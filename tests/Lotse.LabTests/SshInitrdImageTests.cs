@@ -28,6 +28,9 @@ public sealed class SshInitrdImageTests : IDisposable
         // The same image, on a command line without an address.
         Assert.Equal(["ssh/initrd-no-address"], Ids(Preflight(root, "root=/dev/mapper/cryptroot ro quiet")));
 
+        EveryForm(root);
+        WithoutALibrary(root);
+
         File.WriteAllText(root + "/etc/dropbear/initramfs/authorized_keys", "");
         Assert.Contains("ssh/initrd-no-key", Ids(Made(root)));
 
@@ -61,6 +64,46 @@ public sealed class SshInitrdImageTests : IDisposable
         Assert.Equal("sk-ssh-ed25519@openssh.com", told.GetProperty("answer").GetProperty("keys")[0].GetProperty("type").GetString());
     }
 
+    /// <summary>However the image is compressed, with microcode or modules in front or not: the verdict is the same. One that is cut off is told, and never called good.</summary>
+    private void EveryForm(string root)
+    {
+        var image = lab.At("image");
+        string Shell(string lines)
+        {
+            SshLab.Must("sh", "-ec", lines, root + Image, lab.At("raw"), image, lab.At("front"));
+            return image;
+        }
+
+        // Something in front of it, uncompressed, as the kernel takes it: microcode, and since Debian 13 the modules.
+        Shell("gzip -dc \"$0\" >\"$1\"; mkdir -p \"$3/kernel/x86\"; echo fake >\"$3/kernel/x86/microcode\"; cd \"$3\" && find . | cpio -o -H newc --quiet >\"$3.cpio\"");
+        foreach (var form in new[] { "lz4 -l -c \"$1\"", "cat \"$3.cpio\" \"$1\"", "cat \"$3.cpio\" \"$3.cpio\"; zstd -q -1 -c \"$1\"" })
+        {
+            var envelope = SshLab.Json("ssh", "preflight", Shell($"{{ {form}; }} >\"$2\""), "--cmdline", Address);
+            Assert.True(Ids(envelope).Length == 0 && envelope.GetProperty("exit").GetInt32() == 0, $"{form}: {envelope}");
+        }
+
+        foreach (var form in new[] { "zstd -q -1 -c \"$1\" | head -c 900000", "head -c 900000 \"$1\"", "cat \"$3.cpio\"; head -c 900000 \"$0\"" })
+        {
+            var cut = SshLab.Json("ssh", "preflight", Shell($"{{ {form}; }} >\"$2\""), "--cmdline", Address);
+            Assert.True(Ids(cut) is ["ssh/initrd-broken"], $"{form}: {cut}");
+        }
+    }
+
+    /// <summary>A library that the hook forgot: the server of the image cannot start, and that is no unknown.</summary>
+    private void WithoutALibrary(string root)
+    {
+        var folder = lab.At("unpacked");
+        SshLab.Must("unmkinitramfs", root + Image, folder);
+        foreach (var library in Directory.EnumerateFiles(folder, "libtom*", SearchOption.AllDirectories).Concat(Directory.EnumerateFiles(folder, "libcrypt.so*", SearchOption.AllDirectories)).ToArray())
+        {
+            File.Delete(library);
+        }
+
+        var told = SshLab.Json("ssh", "preflight", folder, "--cmdline", Address);
+        Assert.Contains("ssh/initrd-no-dropbear", Ids(told));
+        Assert.Contains("does not start", told.ToString(), StringComparison.Ordinal);
+    }
+
     /// <summary>The public half of a key on a token (PROTOCOL.u2f): its type, 32 bytes, the application.</summary>
     private static string Token()
     {
@@ -78,7 +121,7 @@ public sealed class SshInitrdImageTests : IDisposable
     /// <summary>What makes images with an ssh server in a release of Debian, and its apt.</summary>
     internal static DebianRoot Packages(string release)
     {
-        Lab.Needs("unmkinitramfs", "unshare", "dropbearkey");
+        Lab.Needs("unmkinitramfs", "unshare", "dropbearkey", "zstd", "lz4", "cpio");
         return DebianRoot.Of(
             release, "initramfs", "initramfs-tools", "dropbear-initramfs", "cryptsetup-initramfs", "busybox", "dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "util-linux", "bash", "debianutils", "kmod", "udev",
             "libc-bin", "linux-base", "login", "passwd", "mount", "apt", "dpkg", "diffutils", "openssh-client");

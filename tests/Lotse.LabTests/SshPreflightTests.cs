@@ -50,6 +50,19 @@ public sealed class SshPreflightTests : IDisposable
         Assert.Contains("ssh/initrd-key-refused", Findings(Preflight().Envelope));
     }
 
+    /// <summary>Images of other makers have OpenSSH's server or a third one in them: then nothing is known, and nothing is called missing.</summary>
+    [Fact]
+    public void Another_ssh_server_is_not_judged()
+    {
+        Build();
+        Directory.CreateDirectory($"{root}/usr/sbin");
+        File.Move($"{root}/sbin/dropbear", $"{root}/usr/sbin/sshd");
+        var (exit, envelope) = Preflight();
+        Assert.Empty(Findings(envelope));
+        Assert.Equal(3, exit);
+        Assert.Contains("/usr/sbin/sshd", envelope.GetProperty("unknowns").ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Without_an_address_it_is_a_matter_of_DHCP()
     {

@@ -65,6 +65,22 @@ public sealed class SshProbeTests : IDisposable
         Assert.DoesNotContain(lab.At("rsa") + "\"", opened, StringComparison.Ordinal);
     }
 
+    /// <summary>Neither OpenSSL's library: in a static binary, on a system with another C library, loading it would end the program.</summary>
+    [Fact]
+    public void Does_its_cryptography_itself()
+    {
+        Lab.Needs("strace");
+        foreach (var setting in new[] { "HostKeyAlgorithms ssh-rsa", "HostKeyAlgorithms rsa-sha2-512", "HostKeyAlgorithms ecdsa-sha2-nistp256", "KexAlgorithms ecdh-sha2-nistp521", "KexAlgorithms diffie-hellman-group14-sha256", "Ciphers aes256-gcm@openssh.com" })
+        {
+            var port = lab.Sshd(setting);
+            var trace = lab.At("trace");
+            var ran = Lab.Run(SshLab.Soon, "strace", "-f", "-e", "trace=openat", "-o", trace, Lab.Lotse, "ssh", "probe", "127.0.0.1", "--port", $"{port}", "--user", "root", "--key", lab.At("ed25519.pub"));
+            Assert.True(ran.ExitCode == 0, ran.Text + ran.ErrorText);
+            Assert.DoesNotContain("libssl", File.ReadAllText(trace), StringComparison.Ordinal);
+            Assert.DoesNotContain("libcrypto", File.ReadAllText(trace), StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void Does_not_use_up_the_patience_of_a_server()
     {
@@ -176,6 +192,44 @@ public sealed class SshProbeTests : IDisposable
         Assert.Contains(audit.GetProperty("findings").EnumerateArray(), f => f.GetProperty("id").GetString() == "ssh/sig-sha1-only-server" && f.GetProperty("subject").ToString().Contains("old", StringComparison.Ordinal));
         var earlier = SshLab.Json("ssh", "audit", "--client-version", "8.4", "--config", lab.Config).GetProperty("answer").GetProperty("hosts").EnumerateArray().First(h => h.GetProperty("host").GetString() == "old");
         Assert.Equal("works", earlier.GetProperty("then").GetString());
+    }
+
+    /// <summary>Hosts of every kind at once: in Match, behind a jump host, down, unknown, with a broken answer in the cache, among patterns; none keeps the others from being judged, and nothing that was not asked is called fine.</summary>
+    [Fact]
+    public void The_audit_asks_hosts_of_every_kind()
+    {
+        var port = lab.Sshd();
+        var options = lab.Block("x", port, "ed25519")["Host x\n".Length..];
+        File.WriteAllText(
+            lab.Config, $"Host down\n    HostName 127.0.0.1\n    Port {SshLab.FreePort()}\nHost nowhere.invalid *.example !not.example\n    User me\nMatch host matched,same.invalid\n{options}Match originalhost typed exec \"true\"\n{options}"
+            + lab.Block("behind", port, "ed25519") + "    ProxyJump jump\n" + lab.Block("jump", port, "ed25519") + lab.Block("cert", port, "rsa") + lab.Block("refused", port, "ecdsa") + "Host *\n    ServerAliveInterval 30\n");
+        string[] ask = ["ssh", "audit", "--probe", "--client-version", "10.6", "--config", lab.Config, "--timeout", "5"];
+        var hosts = Audited(ask, out var unknowns);
+        Assert.Equal(["works", "works", "works"], new[] { "matched", "behind", "cert" }.Select(h => hosts.GetValueOrDefault(h)));
+
+        // The same login under another name is told once.
+        Assert.DoesNotContain("typed", hosts.Keys);
+        Assert.DoesNotContain("jump", hosts.Keys);
+        Assert.NotEqual("works", hosts["refused"]);
+        Assert.All(["down", "nowhere.invalid"], h => Assert.Equal("unknown", hosts[h]));
+        Assert.Contains("connection refused", unknowns, StringComparison.Ordinal);
+        Assert.DoesNotContain(hosts.Keys, h => h.Contains('*', StringComparison.Ordinal) || h.Contains('!', StringComparison.Ordinal));
+
+        // Answers that are cut off, are no JSON or belong to another server count as none.
+        var cache = (Environment.GetEnvironmentVariable("XDG_CACHE_HOME") ?? Environment.GetEnvironmentVariable("HOME") + "/.cache") + "/lotse/ssh";
+        foreach (var file in Directory.EnumerateFiles(cache, "*.json").Where(f => File.ReadAllText(f).Contains($":{port}\"", StringComparison.Ordinal)).ToArray())
+        {
+            File.WriteAllText(file, File.ReadAllText(file)[..40]);
+        }
+
+        Assert.Equal("unknown", Audited([.. ask.Where(a => a != "--probe")], out _)["matched"]);
+    }
+
+    private static Dictionary<string, string> Audited(string[] arguments, out string unknowns)
+    {
+        var audit = SshLab.Json(arguments);
+        unknowns = audit.GetProperty("unknowns").ToString();
+        return audit.GetProperty("answer").GetProperty("hosts").EnumerateArray().ToDictionary(h => h.GetProperty("host").GetString()!, h => h.GetProperty("then").GetString()!);
     }
 
     private string? Why(string host)

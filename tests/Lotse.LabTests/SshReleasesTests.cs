@@ -98,6 +98,56 @@ public sealed class SshReleasesTests : IDisposable
         Assert.Equal(before, File.ReadAllText(lab.At("known")));
     }
 
+    /// <summary>
+    /// An old client that gets into an old server, and is about to be upgraded: the hook tells from the kept answer
+    /// that it will not any more. This machine's newer client then is refused indeed, and gets in elsewhere, of which nothing was said.
+    /// </summary>
+    [Fact]
+    public void Apt_is_told_of_a_login_that_the_upgrade_ends()
+    {
+        var root = DebianRoot.Ssh("bullseye");
+        var home = Directory.CreateDirectory(root.Folder + "/root/.ssh").FullName;
+        lab.Keys();
+        var (old, modern) = (lab.Old(), lab.Sshd());
+        string Block(string name, int port, string key) => $"Host {name}\n    HostName 127.0.0.1\n    Port {port}\n    IdentityFile /root/.ssh/{key}\n    IdentitiesOnly yes\n    StrictHostKeyChecking no\n    HostKeyAlgorithms +ssh-rsa\n    BatchMode yes\n";
+        try
+        {
+            foreach (var name in new[] { "rsa", "rsa.pub", "ed25519", "ed25519.pub" })
+            {
+                File.Copy(lab.At(name), $"{home}/{name}", overwrite: true);
+                SshLab.Must("chmod", "600", $"{home}/{name}");
+            }
+
+            File.WriteAllText($"{home}/config", Block("old", old, "rsa") + Block("modern", modern, "ed25519"));
+            File.Copy(Lab.Lotse, root.Folder + "/usr/bin/lotse", overwrite: true);
+            File.WriteAllText(root.Folder + "/tmp/packages", "VERSION 3\n\nopenssh-client 1:8.4p1-5 all none < 1:9.2p1-2 all none /var/cache/apt/archives/x.deb\n");
+            Lab.Ran In(params string[] words) => root.Run(["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", .. words]);
+            Assert.Equal(0, In("ssh", "old", "true").ExitCode);
+            Assert.DoesNotContain("[ssh/sig-sha1-only-server]", In("lotse", "hook", "apt", "/tmp/packages").Text, StringComparison.Ordinal);
+            foreach (var host in new[] { "old", "modern" })
+            {
+                Assert.Equal(0, In("lotse", "ssh", "probe", host).ExitCode);
+            }
+
+            var told = In("lotse", "hook", "apt", "/tmp/packages");
+            Assert.Contains("[ssh/sig-sha1-only-server]", told.Text, StringComparison.Ordinal);
+            Assert.DoesNotContain("modern", told.Text, StringComparison.Ordinal);
+            Assert.Equal(0, told.ExitCode);
+            foreach (var (name, port, key, works) in new[] { ("old", old, "rsa", false), ("modern", modern, "ed25519", true) })
+            {
+                File.WriteAllText(lab.Config, lab.Block(name, port, key) + "    HostKeyAlgorithms +ssh-rsa\n");
+                Assert.Equal(works, lab.Login(name).ExitCode == 0);
+            }
+        }
+        finally
+        {
+            // Others use this root too.
+            Directory.Delete(home, recursive: true);
+            SshLab.Must("rm", "-rf", root.Folder + "/root/.cache");
+            File.Delete(root.Folder + "/usr/bin/lotse");
+        }
+    }
+
     private void Asked(int port, string banner, bool[] expected)
     {
         var answer = lab.Probe(port, KeyTypes);

@@ -13,7 +13,7 @@ internal static class SshAuditCommand
         [
             new("--client-version", Takes.Text, "VERSION", "the client's version to be") { Default = "10.6" },
             new("--config", Takes.File, "FILE", "the ssh_config to look at") { Default = "~/.ssh/config" },
-            new("--probe", Takes.Nothing, "", "ask the servers that were never asked"),
+            new("--probe", Takes.Nothing, "", "ask the servers that were never asked, or not about these keys"),
             new("--max-age", Takes.Number, "DAYS", "with --probe: ask again what was asked longer ago") { Default = "never" },
             new("--timeout", Takes.Seconds, "S", "with --probe: for each") { Default = "10" },
         ],
@@ -32,14 +32,32 @@ internal static class SshAuditCommand
             }
 
             var oldest = call.Number("--max-age") is { } days ? host.Now - TimeSpan.FromDays(days) : DateTimeOffset.MinValue;
-            foreach (var (asked, number) in facts.Hosts.Where(h => h.Cached is null || h.Cached.Asked < oldest).Select((h, i) => (h, i + 1)))
+            var troubles = new Dictionary<string, string?>();
+            foreach (var (known, number) in facts.Hosts.Select((h, i) => (h, i + 1)))
             {
-                call.Errors.Line($"asking {ByteText.Escape(asked.Target.Name)} ({number.ToString(CultureInfo.InvariantCulture)})");
+                // What another name of the same server has just brought counts too.
+                var asked = known with { Cached = CachedProbe.Read(host, CachedProbe.File(SshProbe.Cache, $"{known.Target.Address}:{known.Target.Port}", known.Target.User)) ?? known.Cached };
+                if (asked.IsAnswered && asked.Cached!.Asked >= oldest)
+                {
+                    continue;
+                }
+
+                call.Errors.Line($"asking {ByteText.Escape(asked.Target.Name)} ({number.ToString(CultureInfo.InvariantCulture)} of {facts.Hosts.Length.ToString(CultureInfo.InvariantCulture)})");
                 call.Errors.Flush();
-                SshProbe.Ask(call, host, asked.Target);
+                try
+                {
+                    var said = SshProbe.Ask(call, host, asked.Target).Facts;
+                    troubles[asked.Target.Name] = said.Kex.Length == 0 ? said.Trouble ?? "it did not say what it offers" : null;
+                }
+                catch (NotKnownException e)
+                {
+                    // One host that cannot be asked does not keep the others from it.
+                    troubles[asked.Target.Name] = e.Message;
+                }
             }
 
             facts = Read(call, host, then);
+            facts = facts with { Hosts = [.. facts.Hosts.Select(h => h with { Trouble = troubles.GetValueOrDefault(h.Target.Name) })] };
         }
 
         return General.Print(call, SshAudit.Of(facts));

@@ -17,14 +17,10 @@ internal static class SshPreflight
         Examples = [new("before every reboot", "ssh preflight"), new("another image", "ssh preflight /boot/initrd.img-6.1.0-41-amd64")],
     };
 
-    /// <summary>What Debian's boot loaders take.</summary>
-    private static readonly string[] Links = ["/initrd.img", "/boot/initrd.img"];
-
     private static int Run(Invocation call) => Hosting.With(call, host =>
     {
         var image = call.Arguments is [var given] ? host.IsThisMachine ? Path.GetFullPath(given) : given
-            : Links.FirstOrDefault(p => host.Status(p).Ok)
-            ?? (host.List("/boot") is { Ok: true, Value: var names } && names.LastOrDefault(n => n.StartsWith("initrd.img-", StringComparison.Ordinal)) is { } newest ? "/boot/" + newest : null)
+            : BootEntry.Read(host)?.Image
             ?? throw new NotKnownException($"there is no initrd image in /boot of {host.Name}", "name one: lotse ssh preflight IMAGE");
         var run = !call.Has("--no-run");
         if (run && host.IsThisMachine && !Environment.IsPrivilegedProcess)

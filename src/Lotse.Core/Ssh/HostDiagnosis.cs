@@ -167,15 +167,13 @@ public static class HostDiagnosis
     /// <summary>Where the server cannot know the type, that is why; where its own list excludes it, that is; else nobody can tell from here.</summary>
     private static string Refused(ProbeFacts probe, ServerModel server, PublicKey key)
     {
-        var (program, version) = ServerModel.Identify(probe.Banner);
         if (key.IsCertificate)
         {
             return CauseCatalogue.ServerRefusedCertificate;
         }
 
         var types = key.KeyType.Signatures;
-        var exact = server.ServerSigAlgs is not null && (program == "dropbear" || (program == "openssh" && version >= new SshVersion(9, 6)));
-        return exact && !types.Any(server.ServerSigAlgs!.Contains) ? program == "dropbear" ? "server-lacks-key-type" : "server-policy-key-type"
+        return server.ServerSigAlgs is { } listed && ServerModel.ListsWhatItTakes(probe.Banner) && !types.Any(listed.Contains) ? ServerModel.Identify(probe.Banner).Program == "dropbear" ? "server-lacks-key-type" : "server-policy-key-type"
             : ServerModel.Of(probe.Banner) is { Basis: "measured" } known && !known.Accepts.Any(types.Contains) ? "server-lacks-key-type"
             : CauseCatalogue.ServerRefusedKey;
     }

@@ -17,6 +17,18 @@ public static class InitrdDiagnosis
             }
         }
 
+        if (facts.Broken is { } broken)
+        {
+            Step(false, "the image can be unpacked", "unmkinitramfs(8)", broken, () => Error("ssh/initrd-broken", facts, "the image cannot be unpacked: it is cut off or damaged, and the kernel will not start from it either", new Remedy("make room in /boot and build it again", "update-initramfs", "-u")));
+            return Report(facts, reasons, findings, []);
+        }
+
+        if (facts is { Dropbear: null, OtherServer: { } other })
+        {
+            reasons.Add(new("the image has an ssh server that is asked here", Verdict.Unknown, "dropbear-initramfs", new Seen(other, facts.Image)));
+            return Report(facts, reasons, findings, [new("whether somebody gets in after the reboot", $"the image has {Value.Path(other)}, and only dropbear is run and asked", "look at its authorized_keys and host keys: lsinitramfs, or lsinitrd")]);
+        }
+
         Step(facts.Dropbear is not null, "the image has an ssh server", "dropbear-initramfs", facts.Dropbear ?? "no dropbear", () => Error("ssh/initrd-no-dropbear", facts, "there is no dropbear in the image", new Remedy("install dropbear-initramfs and rebuild the image", "update-initramfs", "-u")));
         if (facts.Dropbear is not null)
         {
@@ -24,6 +36,11 @@ public static class InitrdDiagnosis
                 () => Error("ssh/initrd-no-host-keys", facts, "the image has no host key, so its dropbear does not start", new Remedy("reconfigure dropbear-initramfs, which makes them, and rebuild the image", "dpkg-reconfigure", "dropbear-initramfs")));
             Step(facts.Keys.Any(k => k.Type is not null), "somebody's key is installed", "sshd(8) AUTHORIZED_KEYS FILE FORMAT", facts.AuthorizedKeys is { } file ? (Text)$"{Value.Path(file)}: {facts.Keys.Count(k => k.Type is not null)} keys" : "no authorized_keys",
                 () => Error("ssh/initrd-no-key", facts, facts.AuthorizedKeys is null ? "the image has no authorized_keys" : "authorized_keys of the image has no key", new Remedy("put a public key into /etc/dropbear/initramfs/authorized_keys (/etc/dropbear-initramfs before Debian 12) and rebuild the image", "update-initramfs", "-u")));
+            if (facts.DoesNotStart)
+            {
+                Step(false, "its dropbear starts", "ld.so(8)", facts.NotRun ?? "", () => Error("ssh/initrd-no-dropbear", facts, $"the image's dropbear does not start: {facts.NotRun}", new Remedy("rebuild the image", "update-initramfs", "-u")));
+            }
+
             Keys(facts, Step);
         }
 
@@ -32,7 +49,12 @@ public static class InitrdDiagnosis
         Step(facts.Unlock, "the disk can be unlocked", "cryptsetup-initramfs: cryptroot-unlock", facts.Unlock ? "cryptroot-unlock" : "no cryptroot-unlock",
             () => Error("ssh/initrd-no-unlock", facts, "there is no cryptroot-unlock in the image: one gets in and cannot unlock the disk", new Remedy("install cryptsetup-initramfs and rebuild the image", "update-initramfs", "-u")));
         Step(facts.Crypttab > 0 ? true : facts.Unlock ? null : false, "the image knows an encrypted disk", "crypttab(5) initramfs", $"{facts.Crypttab} lines in /cryptroot/crypttab");
-        var unknowns = facts.Dropbear is not null && facts.Probe is null ? [new Unknown("whether its dropbear would let anybody in", facts.NotRun ?? "it was not run", "run lotse ssh preflight as root on the machine itself")] : Array.Empty<Unknown>();
+        var unknowns = facts is { Dropbear: not null, Probe: null, DoesNotStart: false } ? [new Unknown("whether its dropbear would let anybody in", facts.NotRun ?? "it was not run", "run lotse ssh preflight as root on the machine itself")] : Array.Empty<Unknown>();
+        return Report(facts, reasons, findings, unknowns);
+    }
+
+    private static Report Report(InitrdFacts facts, List<Reason> reasons, List<Finding> findings, Unknown[] unknowns)
+    {
         Text verdict = findings.Any(f => f.Severity == Severity.Error) ? (Text)$"after the reboot you will not get in: {findings.First(f => f.Severity == Severity.Error).Title}"
             : unknowns.Length > 0 ? "not known whether you will get in after the reboot"
             : findings.Count > 0 ? (Text)$"you will get in after the reboot, if {(facts.Network is null ? "DHCP gives the initrd an address" : "the warning below does not hold")}"

@@ -114,6 +114,13 @@ public sealed record ServerModel(string Name, string Basis)
         return (null, null);
     }
 
+    /// <summary>
+    /// Whether server-sig-algs of such a server is what it takes: Dropbear's always is, OpenSSH's from 9.6 on, which leaves out what
+    /// its configuration excludes; before, it is all that the program knows (OpenSSH 9.6 release notes).
+    /// </summary>
+    /// <param name="name">A name or an identification string.</param>
+    public static bool ListsWhatItTakes(string name) => Identify(name) is var (program, version) && (program == "dropbear" || (program == "openssh" && version >= new SshVersion(9, 6)));
+
     /// <summary>The part of a client's list that this server looks at.</summary>
     public IEnumerable<string> Sees(string[] list) => list.Length <= MostNames ? list : RefusesLonger ? [] : list.Take(MostNames);
 }

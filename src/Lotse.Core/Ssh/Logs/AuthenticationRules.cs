@@ -8,15 +8,20 @@ internal static class AuthenticationRules
     /// <summary>The first rule that fits; null when the log tells of no failed login.</summary>
     public static Conclusion? Of(ClientLog log)
     {
-        var denied = log.Find("Permission denied (");
+        var denied = log.Denied;
         var tooMany = log.Find("Too many authentication failures");
-        var closed = log.Stage == LogStage.Authentication ? log.Find("Connection closed by ", "Connection reset by ", "Disconnected from ") : null;
+        var closed = log.Stage == LogStage.Authentication ? log.Find("Connection closed by ", "Connection reset by ", "Disconnected from ", "Authentication failed.") : null;
         if (denied is null && tooMany is null && closed is null)
         {
             return null;
         }
 
         var methods = denied is not null && LogLines.Between(denied.Text, "Permission denied (", ")") is { } list ? list.Split(',') : log.Methods;
+        if (log.Find("Your account has expired;") is { } expired)
+        {
+            return Conclusion.Proven("account-expired", $"the server says: {expired.Text}", "pam_unix(8); shadow(5)", expired, denied ?? closed);
+        }
+
         return SecondFactor(log, denied ?? closed) ?? NotSigned(log) ?? SignatureRefused(log, denied ?? closed) ?? TooMany(log, tooMany, closed) ?? OffOnServer(log, denied, methods) ?? OffInClient(log, methods)
             ?? NotUsed(log) ?? NoMutual(log) ?? Refused(log, denied ?? closed!) ?? KeptBack(log) ?? NoKey(log, denied ?? closed!);
     }
@@ -24,7 +29,7 @@ internal static class AuthenticationRules
     /// <summary>The server would have taken a key, and the client did not come to sign: something is wrong with the private half.</summary>
     private static Conclusion? NotSigned(ClientLog log)
     {
-        if (log.Find("agent refused operation") is { } agent)
+        if (Array.Find(log.Notable, n => n.Text.Contains("agent refused operation", StringComparison.Ordinal) && n.Text.Contains("sign", StringComparison.Ordinal)) is { } agent)
         {
             return Conclusion.Proven("agent-refused", $"{agent.Text}", "OpenSSH sshconnect2.c identity_sign", agent);
         }
@@ -45,9 +50,11 @@ internal static class AuthenticationRules
             return fault;
         }
 
-        return log.Find("signing failed") is { } signing ? Conclusion.Likely("private-key-broken", $"{signing.Text}", Rule, accepted.FateLine, signing)
-            : log.Find("Permission denied (") is { } denied ? Conclusion.Likely("passphrase-needed", $"the server would take {Value.Path(accepted.Name)}, and the client did not sign with it", "OpenSSH sshconnect2.c load_identity_file: BatchMode asks for no passphrase", accepted.FateLine, denied) with { Subject = Value.Path(accepted.Name) }
-            : Conclusion.Likely(CauseCatalogue.ServerRefusedKey, "the server would take the key and closed the connection instead of letting the user in", Rule, accepted.FateLine) with { Others = ["account-expired", "user-not-allowed", "account-locked", "root-login-off"] };
+        return log.Find("signing failed for ED25519-SK", "signing failed for ECDSA-SK") is { } token
+            ? Conclusion.Proven("token-not-signing", $"the server would take {Value.Path(accepted.Name)}, and its security token did not sign: {token.Text[(token.Text.LastIndexOf(": ", StringComparison.Ordinal) + 2)..]}", "OpenSSH ssh-sk.c sshsk_sign; ssh-keygen(1) FIDO AUTHENTICATOR", accepted.FateLine, token) with { Subject = Value.Path(accepted.Name) }
+            : log.Find("signing failed") is { } signing ? Conclusion.Likely("private-key-broken", $"{signing.Text}", Rule, accepted.FateLine, signing)
+            : log.Denied is { } denied ? Conclusion.Likely("passphrase-needed", $"the server would take {Value.Path(accepted.Name)}, and the client did not sign with it", "OpenSSH sshconnect2.c load_identity_file: BatchMode asks for no passphrase", accepted.FateLine, denied) with { Subject = Value.Path(accepted.Name) }
+            : Conclusion.Likely(CauseCatalogue.ServerRefusedKey, "the server would take the key and closed the connection instead of letting the user in", Rule, accepted.FateLine) with { Others = ["account-expired", "user-not-allowed", "logins-suspended", "account-locked", "root-login-off"] };
     }
 
     /// <summary>The key was good and the signature was not, or the server decided against the user only then.</summary>
@@ -55,7 +62,8 @@ internal static class AuthenticationRules
         : Conclusion.Likely("pub-private-mismatch", $"the server would take {Value.Path(key.Name)} and then refused its signature", "RFC 4252 section 7", key.Line, key.FateLine, end) with
         {
             // OpenSSH compares the two halves itself from 7.7 on; sshd asks whether root may log in only after a good signature.
-            Others = log.User == "root" ? ["root-login-off", "account-expired", "user-not-allowed", "pub-private-mismatch"]
+            Others = key.Word.Contains("-SK", StringComparison.Ordinal) ? ["token-presence-required", "account-expired", "user-not-allowed", .. log.User == "root" ? ["root-login-off"] : Array.Empty<string>()]
+                : log.User == "root" ? ["root-login-off", "account-expired", "user-not-allowed", "pub-private-mismatch"]
                 : log.Client < new SshVersion(7, 7) ? ["pub-private-mismatch", "account-expired", "user-not-allowed"] : ["account-expired", "user-not-allowed", "pub-private-mismatch", "server-policy-key-type"],
             Cause = log.Client < new SshVersion(7, 7) && log.User != "root" ? "pub-private-mismatch" : CauseCatalogue.ServerRefusedKey,
         };
@@ -84,7 +92,7 @@ internal static class AuthenticationRules
 
     private static Conclusion? OffInClient(ClientLog log, string[]? methods) =>
         log.Verbosity > 0 && !log.TriedPublicKeys && log.Methods is not null && methods?.Contains("publickey") == true
-            ? Conclusion.Proven("pubkey-off-in-client", "the server takes public keys, and the client did not try them", "ssh_config(5) PubkeyAuthentication, PreferredAuthentications", log.Find("Permission denied (")) : null;
+            ? Conclusion.Proven("pubkey-off-in-client", "the server takes public keys, and the client did not try them", "ssh_config(5) PubkeyAuthentication, PreferredAuthentications", log.Denied) : null;
 
     /// <summary>A key file that could not be used, where nothing else was tried or nothing more is known.</summary>
     private static Conclusion? NotUsed(ClientLog log)
@@ -94,8 +102,8 @@ internal static class AuthenticationRules
             return null;
         }
 
-        // What was named and is not there weighs less than what is there and cannot be read.
-        return log.Troubles.OrderBy(t => t.Words.Contains("No such file", StringComparison.Ordinal)).Select(t => Trouble(log, t, null)).FirstOrDefault(c => c is not null);
+        // What was named and is not there weighs less than what is there and cannot be read, and "invalid format" less than words that say what is wrong.
+        return log.Troubles.OrderBy(t => t.Words.Contains("No such file", StringComparison.Ordinal)).ThenBy(t => t.Words.Contains("invalid format", StringComparison.Ordinal)).Select(t => Trouble(log, t, null)).FirstOrDefault(c => c is not null);
     }
 
     /// <summary>What a complaint about a key file means.</summary>
@@ -155,7 +163,7 @@ internal static class AuthenticationRules
         LogLine?[] lines = [refused[^1].Line, refused[^1].FateLine, end];
         if (refused.Any(k => k.IsCertificate))
         {
-            return Conclusion.Proven(CauseCatalogue.ServerRefusedCertificate, "the server refused the certificate", "sshd(8), ssh-keygen(1) CERTIFICATES", lines);
+            return Conclusion.Proven(CauseCatalogue.ServerRefusedCertificate, "the server refused the certificate; it never tells a client why", "RFC 4252 section 7; sshd(8), ssh-keygen(1) CERTIFICATES", lines) with { Others = [.. CauseCatalogue.Alternatives(CauseCatalogue.ServerRefusedCertificate), .. Likely(log, refused)] };
         }
 
         if (refused.All(k => Lacks(log, k)))
@@ -163,12 +171,15 @@ internal static class AuthenticationRules
             return Conclusion.Proven("server-lacks-key-type", $"{log.Server} does not know {refused[^1].Word} keys", "Dropbear CHANGES: ecdsa since 2013.61, ed25519 since 2020.79", lines);
         }
 
-        // A list that the server filters by its own configuration tells what it excludes; older OpenSSH lists all that it knows.
-        var (program, version) = log.Server is null ? default : ServerModel.Identify(log.Server);
-        var exact = log.ServerSigAlgs is not null && (program == "dropbear" || (program == "openssh" && version >= new SshVersion(9, 6)));
-        if (exact && refused.All(k => k.Type is { } t && t.Name != "ecdsa-sha2-nistp256" && !t.Signatures.Any(log.ServerSigAlgs!.Contains)))
+        if (log is { Server: { } server, ServerSigAlgs: { } listed } && ServerModel.ListsWhatItTakes(server) && refused.All(k => k.Type is { } t && t.Name != "ecdsa-sha2-nistp256" && !t.Signatures.Any(listed.Contains)))
         {
-            return Conclusion.Proven(program == "dropbear" ? "server-lacks-key-type" : "server-policy-key-type", $"server-sig-algs has no algorithm for {refused[^1].Word}", "RFC 8308; OpenSSH 9.6 release notes: server-sig-algs is what the configuration permits", lines);
+            return Conclusion.Proven(ServerModel.Identify(server).Program == "dropbear" ? "server-lacks-key-type" : "server-policy-key-type", $"server-sig-algs has no algorithm for {refused[^1].Word}", "RFC 8308; OpenSSH 9.6 release notes: server-sig-algs is what the configuration permits", lines);
+        }
+
+        if (log.Denied is null && !refused.Any(k => k.Fate == KeyFate.Refused))
+        {
+            // It hung up in place of an answer: whether that was one is not seen.
+            return Conclusion.Likely(CauseCatalogue.ServerRefusedKey, $"the server hung up when {Value.Path(refused[^1].Name)} was offered: \"{end.Text}\"", Rule, lines) with { Others = Likely(log, refused) };
         }
 
         return Conclusion.Proven(CauseCatalogue.ServerRefusedKey, refused.Length == 1 ? (Text)$"the server refused {Value.Path(refused[0].Name)}; it never tells a client why" : $"the server refused {refused.Length} keys; it never tells a client why", "RFC 4252 section 7: a refusal has no reason", lines)
@@ -205,6 +216,9 @@ internal static class AuthenticationRules
             all.Remove("sig-sha1-forced-by-client");
         }
 
+        // It is seen only after a signature.
+        all.Remove("token-presence-required");
+
         if (log.User is { } user && user != "root")
         {
             all.Remove("root-login-off");
@@ -231,6 +245,11 @@ internal static class AuthenticationRules
         if (log.Find("Invalid key length") is { } shortKey)
         {
             return Conclusion.Proven("rsa-too-small-client", $"{shortKey.Text}", "ssh_config(5) RequiredRSASize; sshkey.h SSH_RSA_MINIMUM_MODULUS_SIZE", shortKey, end);
+        }
+
+        if (log.Find("agent refused operation") is { } locked)
+        {
+            return Conclusion.Proven("no-key-offered", "the agent does not even list its keys: it is locked", "ssh-add(1) -x; ssh-agent(1)", locked, end) with { Fixes = ["unlock_agent", "name_key"] };
         }
 
         // A private key without its public half, and encrypted, leaves no other trace than this: it is not said to be missing.

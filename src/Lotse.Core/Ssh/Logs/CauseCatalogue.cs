@@ -34,13 +34,13 @@ public static class CauseCatalogue
     private static readonly string[] Quiet =
     [
         "key-not-authorized", "sig-sha1-only-server", "no-key-offered", "server-lacks-key-type", "passphrase-needed", "client-policy-key-type", "dsa-key-disabled", "pubkey-off-in-client",
-        "rsa-too-small-client", "sig-sha1-forced-by-client", "second-factor-needed", "pub-private-mismatch", "identity-missing",
+        "rsa-too-small-client", "sig-sha1-forced-by-client", "second-factor-needed", "pub-private-mismatch", "identity-missing", "token-not-signing",
     ];
 
     /// <summary>All causes, by id.</summary>
     public static IReadOnlyList<Cause> All => field ??=
     [
-        new("ssh/account-expired", Severity.Error, "the account on the server has expired", "server-refused-key", "renew_account"),
+        new("ssh/account-expired", Severity.Error, "the account on the server has expired", "account-expired|server-refused-key", "renew_account"),
         new("ssh/account-locked", Severity.Error, "the account on the server is locked", "server-refused-key", "unlock_account"),
         new("ssh/agent-refused", Severity.Error, "the agent refused to sign with the key that the server would take", "", "askpass|confirm_in_agent"),
         new("ssh/authorized-keys-bad-options", Severity.Error, "the options before the key in authorized_keys are not understood, so the line does not count", "server-refused-key", "fix_options"),
@@ -76,7 +76,9 @@ public static class CauseCatalogue
         new("ssh/kex-none", Severity.Error, "client and server have no key exchange method in common", "", "host_block_kex_group1|host_block_kex_group14-sha1+hostkey+sig|server_kex|upgrade_client|upgrade_server"),
         new("ssh/key-expired", Severity.Error, "the key has expired in authorized_keys", "server-refused-key", "renew_expiry"),
         new("ssh/key-not-authorized", Severity.Error, "the key is not in the user's authorized_keys", "server-refused-key", "install_key"),
+        new("ssh/key-revoked", Severity.Error, "the server's configuration revokes the key or its certificate", "server-refused-key", "use_other_key"),
         new("ssh/login-shell-refuses", Severity.Error, "the login works, but the user's shell ends at once", "", "fix_shell"),
+        new("ssh/logins-suspended", Severity.Error, "the server lets nobody but root in while /etc/nologin is there", "logins-suspended|server-refused-key", "remove_nologin"),
         new("ssh/mac-none", Severity.Error, "client and server have no MAC in common", "", "host_block_mac|server_macs"),
         new("ssh/mtu-blackhole", Severity.Error, "large packets get lost on the way: the connection stops in the key exchange", "", "clamp_mss|fix_mtu|smaller_kex"),
         new("ssh/name-unknown", Severity.Error, "the host's name is not known", "", "fix_name"),
@@ -86,6 +88,7 @@ public static class CauseCatalogue
         new("ssh/not-ssh-server", Severity.Error, "what listens there does not speak ssh", "", "fix_port"),
         new("ssh/old-dropbear-20-names", Severity.Error, "the old Dropbear reads only 20 names of the client's list, and the one that it needs comes later", "", "host_block_hostkey_^ssh-rsa"),
         new("ssh/passphrase-needed", Severity.Error, "the private key needs its passphrase, and nobody was asked", "", "ask_passphrase|use_agent"),
+        new("ssh/password-expired", Severity.Error, "the user's password has expired, and the server wants a new one first", "", "change_password"),
         new("ssh/permission-denied-no-detail", Severity.Error, "permission was denied, and the log does not say what was tried", "", ""),
         new("ssh/private-key-broken", Severity.Error, "the private key file is damaged", "", "append_newline|restore_key|strip_cr"),
         new("ssh/private-key-modes", Severity.Error, "others may read the private key, so ssh does not use it", "", "chmod_600"),
@@ -110,6 +113,8 @@ public static class CauseCatalogue
         new("ssh/sig-sha1-forced-by-client", Severity.Error, "the client's configuration allows SHA-1 signatures only, and the server does not take them", "server-refused-key|sig-sha1-forced-by-client", "remove_old_option"),
         new("ssh/sig-sha1-only-server", Severity.Error, "the server knows RSA signatures with SHA-1 only, and the client does not make them", "permission-denied-no-detail|sig-sha1-only-server", "upgrade_server|use_ecdsa_key|host_block_+ssh-rsa"),
         new("ssh/source-penalty", Severity.Error, "the server has shut this address out for a while", "", "persourcepenaltyexempt|wait"),
+        new("ssh/token-not-signing", Severity.Error, "the security token that holds the key did not sign", "", "plug_token|name_provider"),
+        new("ssh/token-presence-required", Severity.Error, "the server wants the security token touched, or its PIN, and the signature shows neither", "server-refused-key", "verify_key|allow_no_touch"),
         new("ssh/too-many-keys", Severity.Error, "the client offered too many keys before the right one", "", "identitiesonly"),
         new("ssh/user-not-allowed", Severity.Error, "the server's configuration does not allow this user", "server-refused-key", "allow_user"),
         new("ssh/wrong-user", Severity.Error, "there is no such user on the server", "server-refused-key", "fix_user"),

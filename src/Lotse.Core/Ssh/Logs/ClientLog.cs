@@ -25,19 +25,6 @@ public enum LogStage
     Session,
 }
 
-/// <summary>A problem with a file that the client wanted to use: a private key, a public key.</summary>
-/// <param name="Path">The file.</param>
-/// <param name="Words">What OpenSSH said.</param>
-/// <param name="Line">Where.</param>
-public sealed record FileTrouble(string Path, string Words, LogLine Line);
-
-/// <summary>One side's KEXINIT as -vv prints it.</summary>
-/// <param name="Kex">Key exchange.</param>
-/// <param name="HostKeys">Host key algorithms.</param>
-/// <param name="Ciphers">Client to server.</param>
-/// <param name="Macs">Client to server.</param>
-public sealed record KexInit(string[] Kex, string[] HostKeys, string[] Ciphers, string[] Macs);
-
 /// <summary>What the log of an OpenSSH client says, from 7.5 to 10.6, with -v, -vv, -vvv or without. Facts only; what they mean is <see cref="LogDiagnosis"/>'s.</summary>
 public sealed record ClientLog
 {
@@ -125,6 +112,18 @@ public sealed record ClientLog
             return narrow < 0 ? null : (applied[broad], applied[narrow]);
         }
     }
+
+    /// <summary>Whether a configuration of the user's own was read of which no Host block was applied: what it set, it set at its top or in Match blocks.</summary>
+    public bool HasUnseenBlocks => Array.Exists(Configuration, c => c.Text.StartsWith("Reading configuration data ", StringComparison.Ordinal) && !c.Text.Contains("/etc/ssh/", StringComparison.Ordinal))
+        && !Array.Exists(Configuration, c => c.Text.Contains(": Applying options for ", StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal));
+
+    /// <summary>The client's last word when no method worked: <c>[USER@HOST: ]Permission denied (LIST).</c> The server's greeting may hold such words too.</summary>
+    public LogLine? Denied => Array.FindLast(Notable, n =>
+    {
+        const string Mark = "Permission denied (";
+        var at = n.Text.IndexOf(Mark, StringComparison.Ordinal);
+        return n.Text.EndsWith(").", StringComparison.Ordinal) && (at == 0 || (at > 2 && n.Text.AsSpan(0, at).EndsWith(": "))) && !n.Text.AsSpan(at + Mark.Length).Contains(' ');
+    });
 
     /// <summary>The first notable line that holds the words.</summary>
     public LogLine? Find(params ReadOnlySpan<string> words)

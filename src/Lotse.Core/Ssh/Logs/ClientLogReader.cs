@@ -12,21 +12,24 @@ internal sealed class ClientLogReader
     private readonly List<LogLine> notable = [];
     private readonly List<LogLine> triedLines = [];
     private readonly List<LogLine> configuration = [];
-    private readonly List<string>[] proposals = [[], []];
+    private KexProposals proposals = new();
     private ClientLog log = new();
-    private int proposal = -1;
+    private int programs;
     private bool pending;
     private KeyAttempt? tried;
+    private LogLine? session;
 
     public ClientLog Result => log with
     {
+        // Without -v nothing else tells that there was a session; a jump host's ends too when the login behind it has failed.
+        Authenticated = log.Authenticated ?? (notable.Exists(n => n.Text.Contains("Permission denied (", StringComparison.Ordinal) || n.Text.Contains(" failed", StringComparison.Ordinal) || n.Text.Contains("exchange_identification", StringComparison.Ordinal)) ? null : session),
         Keys = [.. keys],
         Troubles = [.. troubles],
         Tried = [.. triedLines],
         Notable = [.. notable],
         Configuration = [.. configuration],
-        Ours = Proposal(0),
-        Theirs = Proposal(1),
+        Ours = proposals.Ours,
+        Theirs = proposals.Theirs,
     };
 
     public void Take(LogLine line)
@@ -121,7 +124,7 @@ internal sealed class ClientLogReader
         {
             log = log with { ServerSigAlgs = SshTable.Names(LogLines.Between(text, "server-sig-algs=<", ">") ?? "") };
         }
-        else if (!Progress(line) && !Kexinit(text, level) && IsNotableDebug(text))
+        else if (!Progress(line) && !(level == 2 && proposals.Take(text)) && IsNotableDebug(text))
         {
             Add(notable, line);
         }
@@ -144,8 +147,13 @@ internal sealed class ClientLogReader
                 Reached(LogStage.Authentication);
                 return true;
             case "Entering interactive session.":
-                log = log with { Authenticated = log.Authenticated ?? line };
-                Reached(LogStage.Session);
+                // The program in between prints it too, before the server behind it has said anything.
+                if (!log.Proxied || log.Server is not null)
+                {
+                    log = log with { Authenticated = log.Authenticated ?? line };
+                    Reached(LogStage.Session);
+                }
+
                 return true;
             case "No more authentication methods to try.":
                 pending = false;
@@ -166,6 +174,25 @@ internal sealed class ClientLogReader
         else if (text.StartsWith("Connecting to ", StringComparison.Ordinal))
         {
             Reached(LogStage.Connecting);
+        }
+        else if (text.StartsWith("Local version string SSH-2.0-OpenSSH_", StringComparison.Ordinal))
+        {
+            // With LogLevel DEBUG in place of -v the version is not printed first. Every ssh says this once.
+            programs++;
+            log = log with { Client = log.Client ?? SshVersion.Parse(text.AsSpan("Local version string SSH-2.0-OpenSSH_".Length)) };
+        }
+        else if (text.StartsWith("channel_connect_stdio_fwd", StringComparison.Ordinal))
+        {
+            if (programs < 2)
+            {
+                // It is what this ssh itself was asked for (ssh -W).
+                return true;
+            }
+
+            // The ssh in between (ssh -W of ProxyJump) has logged in; from here on the log is of the login behind it.
+            programs--;
+            Forget();
+            log = new() { Client = log.Client, Proxied = true, Verbosity = log.Verbosity, Last = line, Stage = LogStage.Banner };
         }
         else if (text.StartsWith("Executing proxy command:", StringComparison.Ordinal) || text.StartsWith("Setting implicit ProxyCommand", StringComparison.Ordinal))
         {
@@ -201,40 +228,6 @@ internal sealed class ClientLogReader
 
         return true;
     }
-
-    private bool Kexinit(string text, int level)
-    {
-        if (level != 2)
-        {
-            return false;
-        }
-
-        if (text is "local client KEXINIT proposal" or "peer server KEXINIT proposal")
-        {
-            proposal = text[0] == 'l' ? 0 : 1;
-            proposals[proposal].Clear();
-            return true;
-        }
-
-        if (proposal < 0)
-        {
-            return false;
-        }
-
-        foreach (var list in new[] { "KEX algorithms: ", "host key algorithms: ", "ciphers ctos: ", "MACs ctos: " })
-        {
-            if (text.StartsWith(list, StringComparison.Ordinal))
-            {
-                proposals[proposal].Add(text[list.Length..]);
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    private KexInit? Proposal(int side) =>
-        proposals[side] is [var kex, var hostKeys, var ciphers, var macs, ..] ? new(SshTable.Names(kex), SshTable.Names(hostKeys), SshTable.Names(ciphers), SshTable.Names(macs)) : null;
 
     /// <summary><c>Skipping ssh-dss key PATH - not in PubkeyAcceptedKeyTypes</c>, with the reasons of later versions.</summary>
     private void Skipped(LogLine line)
@@ -273,6 +266,7 @@ internal sealed class ClientLogReader
             return;
         }
 
+        session = IsOfSession(text) ? line : session;
         if (text.StartsWith("Authenticated to ", StringComparison.Ordinal))
         {
             log = log with { Authenticated = log.Authenticated ?? line };
@@ -287,13 +281,22 @@ internal sealed class ClientLogReader
             return;
         }
 
-        if (Trouble(line) is { } trouble)
+        if (log.User is null && text.IndexOf(": Permission denied (", StringComparison.Ordinal) is > 0 and var denied && text.LastIndexOf('@', denied) is > 0 and var at)
+        {
+            log = log with { User = text[(text.LastIndexOf(' ', at) + 1)..at], Host = text[(at + 1)..denied] };
+        }
+
+        if (FileTrouble.Parse(line) is { } trouble)
         {
             Add(troubles, trouble);
         }
 
         Add(notable, line);
     }
+
+    /// <summary>What only an open session prints when it ends or breaks (clientloop.c).</summary>
+    private static bool IsOfSession(string text) => text.StartsWith("client_loop: ", StringComparison.Ordinal) || text.StartsWith("Timeout, server ", StringComparison.Ordinal)
+        || (text.StartsWith("Connection to ", StringComparison.Ordinal) && (text.EndsWith(" closed by remote host.", StringComparison.Ordinal) || text.EndsWith(" closed.", StringComparison.Ordinal)));
 
     /// <summary>A new ssh begins: a jump host's own, or the next try in the same paste. What came before is over when it came to an end.</summary>
     private void NewProgram(string text)
@@ -305,30 +308,20 @@ internal sealed class ClientLogReader
             return;
         }
 
+        programs = log.Proxied ? programs : 0;
+        Forget();
+        log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, Last = log.Last };
+    }
+
+    private void Forget()
+    {
         keys.Clear();
         troubles.Clear();
         triedLines.Clear();
         notable.Clear();
-        proposals[0].Clear();
-        proposals[1].Clear();
+        proposals = new();
         pending = false;
-        log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, Last = log.Last };
-    }
-
-    private static FileTrouble? Trouble(LogLine line)
-    {
-        var text = line.Text;
-        foreach (var (start, end) in new[] { ("Load key \"", "\": "), ("load pubkey \"", "\": "), ("no such identity: ", ": "), ("Warning: Identity file ", " not accessible: ") })
-        {
-            if (text.StartsWith(start, StringComparison.Ordinal) && LogLines.Between(text, start, end) is { } path)
-            {
-                return new(path, text[(start.Length + path.Length + end.Length)..].TrimEnd('.'), line);
-            }
-        }
-
-        return LogLines.Between(text, "private key ", " contents do not match public") is { } mismatch ? new(mismatch, "contents do not match public", line)
-            : LogLines.Between(text, "Permissions ", " are too open") is { } modes && LogLines.Between(modes, "for '", "'") is { } open ? new(open, "too open", line)
-            : null;
+        session = null;
     }
 
     private void Fate(KeyFate fate, LogLine line)

@@ -10,6 +10,8 @@ internal static class ConnectionRules
 
     /// <summary>The first rule that fits, in the order of a connection; null when none does.</summary>
     public static Conclusion? Of(ClientLog log) =>
+        // Where keys are asked for, all of this is over: what looks like it is the server's greeting (RFC 4252 section 5.4). A proxy's own words may come late.
+        log is { Verbosity: > 0, Stage: LogStage.Authentication, Proxied: false } ? null :
         Config(log) ?? Name(log) ?? HostKey(log) ?? Negotiate(log) ?? Proxy(log) ?? Banner(log) ?? Network(log) ?? Closed(log) ?? Stopped(log);
 
     private static Conclusion? Config(ClientLog log)
@@ -82,7 +84,7 @@ internal static class ConnectionRules
         return false;
     }
 
-    private static Conclusion? Name(ClientLog log) => log.Find("Could not resolve hostname") is { } line
+    private static Conclusion? Name(ClientLog log) => Array.Find(log.Notable, n => n.Text.IndexOf(": Could not resolve hostname ", StringComparison.Ordinal) is > 0 and var at && n.Text[(n.Text.LastIndexOf(' ', at) + 1)..at].StartsWith("ssh", StringComparison.Ordinal)) is { } line
         ? Conclusion.Proven(log.Proxied && log.Find("UNKNOWN port") is not null ? "proxy-failed" : "name-unknown", $"{line.Text}", "OpenSSH ssh.c resolve_host; getaddrinfo(3)", line) : null;
 
     private static Conclusion? HostKey(ClientLog log)
@@ -94,6 +96,13 @@ internal static class ConnectionRules
             return Conclusion.Proven("hostkey-revoked", "known_hosts marks the server's host key as revoked", Rule, revoked, log.Find("has been marked as revoked", "is marked as revoked"), failed);
         }
 
+        if (failed is not null && log.Find(" revoked by file ", " in revoked keys file ") is { } listed)
+        {
+            // A file that cannot be read refuses every host (ssh_config(5) RevokedHostKeys).
+            return listed.Text.StartsWith("Host key ", StringComparison.Ordinal) ? Conclusion.Proven("hostkey-revoked", $"{listed.Text}", "ssh_config(5) RevokedHostKeys", listed, failed)
+                : Conclusion.Likely("config-bad-value", $"{listed.Text}: then no host key is taken", "ssh_config(5) RevokedHostKeys", listed, failed) with { Fixes = ["fix_line"] };
+        }
+
         if (log.Find("REMOTE HOST IDENTIFICATION HAS CHANGED") is { } changed && (failed is not null || log.Find("has changed and you have requested strict checking") is not null))
         {
             // An initrd and the system behind it share an address: root logs in there, and one of the two is a Dropbear.
@@ -101,7 +110,8 @@ internal static class ConnectionRules
             return Conclusion.Proven("hostkey-changed", "known_hosts has another key under this name", Rule, changed, log.Find("Offending "), log.Find("sent by the remote host"), failed) with { Fixes = initrd ? ["hostkeyalias_for_initrd", "verify_then_remove"] : ["verify_then_remove", "hostkeyalias_for_initrd"] };
         }
 
-        return log.Find("host key is known for") is { } unknown ? Conclusion.Proven("hostkey-unknown", $"{unknown.Text}", Rule, unknown, failed)
+        return log.Find("KnownHostsCommand failed") is { } command ? Conclusion.Proven("hostkey-unknown", $"{command.Text}: it was to say which host keys are known", "ssh_config(5) KnownHostsCommand", command)
+            : log.Find("host key is known for") is { } unknown ? Conclusion.Proven("hostkey-unknown", $"{unknown.Text}", Rule, unknown, failed)
             : failed is null ? null
             : Conclusion.Proven("hostkey-unknown", "known_hosts has no key under this name, and nobody could be asked", Rule, failed);
     }
@@ -151,7 +161,8 @@ internal static class ConnectionRules
 
         if (log.Find("Not allowed at this time") is { } penalty)
         {
-            return Conclusion.Proven("source-penalty", "the server answered \"Not allowed at this time\"", "sshd_config(5) PerSourcePenalties", penalty);
+            // From 9.8 on MaxStartups has the same words.
+            return Conclusion.Likely("source-penalty", "the server answered \"Not allowed at this time\"", "sshd_config(5) PerSourcePenalties, MaxStartups", penalty) with { Others = ["source-penalty", "closed-before-banner"], Fixes = ["persourcepenaltyexempt", "wait", "maxstartups"] };
         }
 
         if (log.Find("Exceeded MaxStartups") is { } startups)
@@ -202,7 +213,12 @@ internal static class ConnectionRules
     private static Conclusion? Proxy(ClientLog log)
     {
         var unknown = log.Find("by UNKNOWN port", "to UNKNOWN port", "stdio forwarding failed");
-        var ended = log.Server is null ? log.Find("exchange_identification: ", "banner exchange: ") : null;
+        var ended = log.Server is null ? log.Find("exchange_identification: ", "banner exchange: ") ?? (log.Proxied ? log.Find("Broken pipe") : null) : null;
+        if (log.Denied is { } denied && ended?.Number > denied.Number)
+        {
+            return Conclusion.Proven("proxy-failed", $"the host in between let nobody in: {denied.Text}", "ssh_config(5) ProxyJump", denied, ended);
+        }
+
         var helper = ended is null ? null : log.Find(": not found", "command not found", "nc: ", "ncat: ", "socat", "open failed", "proxy");
         if (helper is null && !log.Proxied && unknown is not null && (ended is null || log.Verbosity > 0))
         {
@@ -227,8 +243,8 @@ internal static class ConnectionRules
             return Conclusion.Proven("closed-before-banner", $"{before.Text}", Exchange, before, log.Find("Connection closed by ", "Connection reset by ")) with { Others = others };
         }
 
-        var closed = log.Find("Connection closed by ", "Connection reset by ", "Connection closed.", "ssh_dispatch_run_fatal", "Timeout, server ", "Broken pipe", "Bad packet length");
-        if (closed is null || log.Stage >= LogStage.Authentication || log.Find("Permission denied (", "Too many authentication failures") is not null)
+        var closed = log.Find("Connection closed by ", "Connection reset by ", "Connection closed.", "ssh_dispatch_run_fatal", "Broken pipe", "Bad packet length");
+        if (closed is null || log.Stage >= LogStage.Authentication || (log.Denied ?? log.Find("Too many authentication failures")) is not null)
         {
             return null;
         }
@@ -241,14 +257,14 @@ internal static class ConnectionRules
             return (log.Ours is null ? Conclusion.Likely("old-dropbear-20-names", because, "Dropbear algo.h MAX_PROPOSED_ALGO", closed) : Conclusion.Proven("old-dropbear-20-names", because, "Dropbear algo.h MAX_PROPOSED_ALGO", closed)) with { Others = log.Ours is null ? ["old-dropbear-20-names", "mtu-blackhole"] : [] };
         }
 
-        if (closed.Text.Contains("timed out", StringComparison.OrdinalIgnoreCase) || closed.Text.StartsWith("Timeout", StringComparison.Ordinal))
+        if (closed.Text.Contains("timed out", StringComparison.OrdinalIgnoreCase))
         {
             return Blackhole(closed);
         }
 
         // From 10.0 on, ssh without -v prints this line alone, at whatever stage the server hung up.
         return log.Verbosity == 0
-            ? Conclusion.Likely("closed-before-banner", $"{closed.Text}; without -v it is not seen at which stage", Exchange, closed) with { Others = ["closed-before-banner", "source-penalty", "not-ssh-server", "closed-during-handshake", "old-dropbear-20-names", "mtu-blackhole", "too-many-keys", "account-expired"] }
+            ? Conclusion.Likely("closed-before-banner", $"{closed.Text}; without -v it is not seen at which stage", Exchange, closed) with { Others = ["closed-before-banner", "source-penalty", "not-ssh-server", "closed-during-handshake", "old-dropbear-20-names", "mtu-blackhole", "too-many-keys", "account-expired", "user-not-allowed", "logins-suspended"] }
             : Conclusion.Likely("closed-during-handshake", $"{closed.Text}", Negotiation, closed) with { Others = ["closed-during-handshake", "mtu-blackhole", "old-dropbear-20-names"] };
     }
 

@@ -26,8 +26,8 @@ public static class LogDiagnosis
             // The user whom the server does not know may be the one of a block that was not meant to decide.
             return told.Cause is "wrong-user" or "user-not-allowed" && log.BroadBlockFirst is var (broad, narrow)
                 ? Conclusion.Likely("config-first-wins", $"{told.Because}; the user may be that of the block for all hosts, which comes before the one for this host", "ssh_config(5): the first obtained value is used", broad, narrow) with { Others = ["config-first-wins", told.Cause] }
-                // Without -v the log does not show which blocks were read.
-                : told.Cause == "wrong-user" && log.Verbosity == 0 ? told with { Others = ["wrong-user", "config-first-wins"] }
+                // Without -v the log does not show which blocks were read, and of Match blocks it shows none before -vv.
+                : told.Cause == "wrong-user" && (log.Verbosity == 0 || log.HasUnseenBlocks) ? told with { Others = ["wrong-user", "config-first-wins"] }
                 : told;
         }
 
@@ -39,7 +39,7 @@ public static class LogDiagnosis
 
     private static Conclusion OfClient(ClientLog log)
     {
-        if (log.Authenticated is { } authenticated && !(log.Partial is not null && log.Find("Permission denied (") is not null))
+        if (log.Authenticated is { } authenticated && !(log.Partial is not null && log.Denied is not null))
         {
             return SessionRules.Of(log) ?? new Conclusion(Conclusion.Worked, Certainty.Proven, $"the login worked: {authenticated.Text}", null, authenticated);
         }

@@ -69,6 +69,7 @@ public static class LogReport
         $"which of these it is: {string.Join(", ", found.Alternatives)}",
         found.Cause == CauseCatalogue.NoDetail ? "ssh prints nothing of what it tried without -v" : hasServer ? "the client cannot know, and the server's log is silent about it" : "the client cannot know: it is told the same in all these cases",
         found.Cause == CauseCatalogue.NoDetail || log.Verbosity == 0 ? "run ssh -v and explain that log; or the server's log: lotse ssh why LOG --server-log FILE"
+            : found.Cause == "wrong-user" ? "whether ssh -G HOST shows the user that was meant; or lotse ssh why LOG --client-config ~/.ssh/config"
             : hasServer ? "on the server, look at the user's authorized_keys itself, and at sshd -T -C user=USER" : "the server's log (journalctl -u ssh, /var/log/auth.log): lotse ssh why LOG --server-log FILE");
 
     private static Unknown NotSaid(Conclusion found) => new("whether the login failed, and why", found.Because, "run ssh -v to its end and explain that log");

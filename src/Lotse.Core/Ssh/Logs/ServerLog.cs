@@ -33,6 +33,11 @@ public static class ServerLog
         ("Certificate invalid: not yet valid", "cert-expired", null, Sshd),
         ("Certificate invalid: name is not a listed principal", "cert-wrong-principal", null, Sshd),
         ("Certificate lacks principal", "cert-wrong-principal", null, Sshd),
+        ("Certificate does not contain an authorized principal", "cert-wrong-principal", null, Sshd),
+        ("not from a permitted source address", "from-restriction", null, "ssh-keygen(1) source-address"),
+        ("user presence (authenticator touch) requirement not met", "token-presence-required", null, "sshd_config(5) PubkeyAuthOptions touch-required"),
+        ("user verification requirement not met", "token-presence-required", null, "sshd_config(5) PubkeyAuthOptions verify-required"),
+        (" revoked by file ", "key-revoked", null, "sshd_config(5) RevokedKeys"),
         ("certificate signature algorithm", "cert-signed-sha1", null, "sshd_config(5) CASignatureAlgorithms"),
         ("CASignatureAlgorithms", "cert-signed-sha1", null, "sshd_config(5) CASignatureAlgorithms"),
         ("maximum authentication attempts exceeded", "too-many-keys", null, "sshd_config(5) MaxAuthTries"),
@@ -40,6 +45,7 @@ public static class ServerLog
         ("Max auth tries reached", "too-many-keys", null, Dropbear),
         ("attempt with unknown algo", "server-lacks-key-type", null, Dropbear),
         ("past MaxStartups", "closed-before-banner", "maxstartups", "sshd_config(5) MaxStartups"),
+        ("] Maxstartups", "closed-before-banner", "maxstartups", "sshd_config(5) MaxStartups"),
         ("MaxStartups throttling", "closed-before-banner", "maxstartups", "sshd_config(5) MaxStartups"),
         ("penalty: ", "source-penalty", null, "sshd_config(5) PerSourcePenalties"),
         ("PerSourcePenalties", "source-penalty", null, "sshd_config(5) PerSourcePenalties"),
@@ -49,8 +55,8 @@ public static class ServerLog
         ("Bad public key option", "authorized-keys-bad-options", null, "Dropbear svr-authpubkeyoptions.c"),
         ("bad key options", "authorized-keys-bad-options", null, Sshd),
         ("bad options string", "authorized-keys-bad-options", null, Sshd),
-        ("Could not open authorized keys", "authorized-keys-missing", null, Sshd),
-        ("Could not open user", "authorized-keys-missing", null, Sshd),
+        ("Could not open authorized keys", "server-file-modes", "chown_authorized_keys", Sshd),
+        ("Could not open user", "server-file-modes", "chown_authorized_keys", Sshd),
         ("entry expired at", "key-expired", null, Sshd),
         ("expired key", "key-expired", null, Sshd),
         ("no matching key exchange method found", "kex-none", null, "RFC 4253 section 7.1"),
@@ -70,14 +76,23 @@ public static class ServerLog
     public static Conclusion? Read(string log, ClientLog client)
     {
         Conclusion? last = null;
-        foreach (var line in LogLines.Of(log))
+        List<LogLine> login = [];
+        foreach (var line in LoginLines.Of(log, client.User))
         {
-            if (line.Text.Contains("Accepted ", StringComparison.Ordinal) && line.Text.Contains(" for ", StringComparison.Ordinal))
+            if (line.Text.Contains("Accepted ", StringComparison.Ordinal) && LogLines.Between(line.Text, " for ", " from ") is { } accepted)
             {
-                // A later success ends what went before it.
-                last = null;
+                // A later success of the same user ends what went before it.
+                if (client.User is null || client.User == accepted)
+                {
+                    last = null;
+                    login.Clear();
+                }
+
+                continue;
             }
-            else if (Policy(line, client) is { } policy)
+
+            login.Add(line);
+            if (Policy(line, client) is { } policy)
             {
                 last = policy;
             }
@@ -87,14 +102,27 @@ public static class ServerLog
                 last = cause == "account-locked" && last?.Cause == "account-expired" ? last
                     : Conclusion.Proven(cause, $"the server's log says: {line.Text}", row.Rule, line) with { ByServer = true, Fixes = Single(row.Cause, row.Fix, line.Text) };
             }
+            else if (last is null && line.Text.Contains("by PAM account configuration", StringComparison.Ordinal))
+            {
+                // The modules say why in a line of their own, if they log at all.
+                last = Conclusion.Likely("user-not-allowed", $"the server's log says: {line.Text}", "pam_access(8), pam_nologin(8), pam_unix(8)", line) with { ByServer = true, Others = ["user-not-allowed", "account-expired", "logins-suspended", "account-locked"] };
+            }
+            else if (last is null && line.Text.EndsWith("Refused by key options", StringComparison.Ordinal))
+            {
+                // Of the options that refuse a key, sshd names all but the date (auth.c auth_authorise_keyopts), which before 9.8 only its debug lines tell.
+                last = Conclusion.Likely("key-expired", "the key is installed with an option that refuses it, and of such options sshd names all but expiry-time", Sshd, line) with { ByServer = true };
+            }
         }
 
-        return last;
+        return last ?? KeySearch.Of(login);
     }
 
     private static bool Fits(string words, string line) => words switch
     {
         "Account " => line.Contains("has expired", StringComparison.Ordinal),
+
+        // Whatever else keeps a file from being opened is its owner or modes; that it is not there is KeySearch's.
+        "Could not open user" or "Could not open authorized keys" => line.Contains("Permission denied", StringComparison.Ordinal),
 
         // "Connection closed by invalid user" is also said of users who exist and are not allowed.
         "Invalid user " => !line.Contains("by invalid user", StringComparison.Ordinal) && !line.Contains("from invalid user", StringComparison.Ordinal) && !line.Contains("for invalid user", StringComparison.Ordinal) && !line.Contains("authenticating invalid user", StringComparison.Ordinal),
@@ -111,9 +139,13 @@ public static class ServerLog
         }
 
         // A client since 7.2 signs RSA with SHA-2 wherever server-sig-algs names it; one that still comes with ssh-rsa was told to.
-        var forced = (text.Contains(" ssh-rsa not in", StringComparison.Ordinal) || text.Contains(" ssh-rsa-cert-v01@openssh.com not in", StringComparison.Ordinal))
-            && (client.ServerSigAlgs is null ? client.Client is not { } version || version >= new SshVersion(7, 2) : client.ServerSigAlgs.Any(a => a.StartsWith("rsa-sha2-", StringComparison.Ordinal)));
-        return Conclusion.Proven(forced ? "sig-sha1-forced-by-client" : "server-policy-key-type", $"the server's log says: {text}", "sshd_config(5) PubkeyAcceptedAlgorithms", line) with { ByServer = true };
+        var sha1 = text.Contains(" ssh-rsa not in", StringComparison.Ordinal) || text.Contains(" ssh-rsa-cert-v01@openssh.com not in", StringComparison.Ordinal);
+        var forced = sha1 && (client.ServerSigAlgs is null ? client.Client is not { } version || version >= new SshVersion(7, 2) : client.ServerSigAlgs.Any(a => a.StartsWith("rsa-sha2-", StringComparison.Ordinal)));
+        var found = Conclusion.Proven(forced ? "sig-sha1-forced-by-client" : "server-policy-key-type", $"the server's log says: {text}", "sshd_config(5) PubkeyAcceptedAlgorithms", line) with { ByServer = true };
+
+        // Before 8.5 the line names the key's type, which is ssh-rsa whatever the signature was to be; a block of the user's own for the host may have forced it.
+        string[] either = client.Configuration.Any(c => c.Text.Contains(": Applying options for ", StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal)) ? ["sig-sha1-forced-by-client", "server-policy-key-type"] : ["server-policy-key-type", "sig-sha1-forced-by-client"];
+        return forced && text.Contains("key type ", StringComparison.Ordinal) ? found with { Cause = either[0], Certainty = Certainty.Inferred, Others = either } : found;
     }
 
     private static string[] Single(string cause, string? fix, string line) => fix is not null ? [fix]
@@ -128,6 +160,6 @@ public static class ServerLog
     /// <summary>Causes of which sshd is silent at INFO (auth2-pubkeyfile.c logs them as debug, or not at all).</summary>
     public static readonly string[] SilentAtInfo =
     [
-        "key-not-authorized", "authorized-keys-missing", "authorized-keys-elsewhere", "authorized-keys-broken-line", "authorized-keys-bad-options", "key-expired", "config-first-wins", "sig-sha1-forced-by-client", "server-policy-key-type",
+        "key-not-authorized", "authorized-keys-missing", "authorized-keys-elsewhere", "authorized-keys-broken-line", "authorized-keys-bad-options", "key-expired", "config-first-wins", "sig-sha1-forced-by-client", "server-policy-key-type", "pub-private-mismatch",
     ];
 }

@@ -3,6 +3,9 @@ namespace Lotse.Ssh.Logs;
 /// <summary>What can go wrong once the login has worked (OpenSSH clientloop.c, mux.c; sshd's debug messages to the client).</summary>
 internal static class SessionRules
 {
+    /// <summary>The exit status of a session that sshd refuses because of /etc/nologin.</summary>
+    private const int NoLogin = 254;
+
     /// <summary>The first rule that fits; null: nothing is wrong after the login, or there was none.</summary>
     public static Conclusion? Of(ClientLog log) => Pty(log) ?? Forwarding(log) ?? Shell(log) ?? Forced(log);
 
@@ -15,16 +18,26 @@ internal static class SessionRules
 
     private static Conclusion? Shell(ClientLog log)
     {
+        if (log.Find("Password change required but no TTY available") is { } password)
+        {
+            return Conclusion.Proven("password-expired", $"the server says: {password.Text}", "OpenSSH session.c do_child; shadow(5)", log.Find("password has expired", "change your password"), password);
+        }
+
         if (log.Find("This account is currently not available", "Your account has been disabled") is { } told)
         {
             return Conclusion.Proven("login-shell-refuses", $"the shell says: {told.Text}", "nologin(8)", told, log.ExitStatus);
         }
 
-        // The commands true and : cannot fail: it was the shell that ended.
-        return log.Authenticated is not null && ClientLogReader.Status(log.ExitStatus) is > 0 and < 255 && log.Command?.Trim() is "true" or ":" or "exit 0" or "/bin/true"
-            ? ClientLogReader.Status(log.ExitStatus) == 0 || log.Authenticated is null ? null
-                : Conclusion.Likely("login-shell-refuses", $"the command {log.Command} cannot fail, and the session ended with \"{log.ExitStatus!.Text}\"", "passwd(5): a shell such as /bin/false runs no command", log.Authenticated, log.ExitStatus)
-            : null;
+        var status = ClientLogReader.Status(log.ExitStatus);
+        if (log.Authenticated is null || status is not (> 0 and < 255))
+        {
+            return null;
+        }
+
+        // The commands true and : cannot fail: it was the shell that ended, or another command that ran.
+        return status == NoLogin ? Conclusion.Likely("logins-suspended", $"the session ended with \"{log.ExitStatus!.Text}\": so sshd ends one while /etc/nologin is there", "OpenSSH session.c do_nologin; nologin(5)", log.Authenticated, log.ExitStatus)
+            : log.Command?.Trim() is not ("true" or ":" or "exit 0" or "/bin/true") ? null
+            : Conclusion.Likely("login-shell-refuses", $"the command {log.Command} cannot fail, and the session ended with \"{log.ExitStatus!.Text}\"", "passwd(5): a shell such as /bin/false runs no command", log.Authenticated, log.ExitStatus) with { Others = ["login-shell-refuses", "forced-command"] };
     }
 
     private static Conclusion? Forced(ClientLog log) => Options(log) is { } options && (options.Text.Split(' ').Contains("command") || options.Text.Contains("Forced command", StringComparison.Ordinal))

@@ -58,22 +58,38 @@ internal static class HostKeySignature
         return signer.VerifySignature(signature);
     }
 
+    /// <summary>
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2.2): the one encoding that is right is made and compared. Not by the library's signer:
+    /// its key tests the modulus for primes with the platform's random numbers, which loads OpenSSL into a static binary and ends it
+    /// where that library is of another system.
+    /// </summary>
     private static bool Rsa(string algorithm, ref SshReader key, byte[] signature, byte[] hash)
     {
         BigInteger e = new(1, key.String().ToArray()), n = new(1, key.String().ToArray());
-        if (n.BitLength is < 512 or > 16384 || e.BitLength > 64)
+        if (n.BitLength is < 512 or > 16384 || e.BitLength is < 2 or > 64 || !n.TestBit(0) || !e.TestBit(0))
         {
             return false;
         }
 
-        IDigest digest = algorithm switch { "rsa-sha2-512" => new Sha512Digest(), "rsa-sha2-256" => new Sha256Digest(), _ => new Sha1Digest() };
-        var signer = new RsaDigestSigner(digest);
-        signer.Init(forSigning: false, new RsaKeyParameters(isPrivate: false, n, e));
-        signer.BlockUpdate(hash, 0, hash.Length);
+        // DigestInfo up to the digest itself (RFC 8017 section 9.2, note 1).
+        var (digest, info) = algorithm switch
+        {
+            "rsa-sha2-512" => ((IDigest)new Sha512Digest(), "3051300d060960864801650304020305000440"),
+            "rsa-sha2-256" => (new Sha256Digest(), "3031300d060960864801650304020105000420"),
+            _ => (new Sha1Digest(), "3021300906052b0e03021a05000414"),
+        };
+        byte[] end = [.. Convert.FromHexString(info), .. KeyExchange.Hash(digest, hash)];
 
         // Leading zeros may be cut off on the wire (RFC 4253 section 6.6 allows it, old servers do it).
         var size = (n.BitLength + 7) / 8;
-        return signature.Length <= size && signer.VerifySignature([.. new byte[size - signature.Length], .. signature]);
+        var number = new BigInteger(1, signature);
+        if (signature.Length > size || number.CompareTo(n) >= 0 || size < end.Length + 11)
+        {
+            return false;
+        }
+
+        byte[] right = [0, 1, .. Enumerable.Repeat((byte)0xFF, size - end.Length - 3), 0, .. end];
+        return number.ModPow(e, n).Equals(new BigInteger(1, right));
     }
 
     private static bool Dsa(ref SshReader key, byte[] signature, byte[] hash)
