@@ -27,9 +27,15 @@ public class PostgresContainerTests
         var before = lab.Engine("inspect", "--format", "{{.Id}} {{json .HostConfig.PortBindings}} {{.HostConfig.RestartPolicy.Name}}", "db");
         var text = File.ReadAllText(compose);
 
+        // Images that plans which were never applied have unpacked go after a day, and no earlier.
+        var (left, young) = (Unpacked(lab, DateTimeOffset.UtcNow.AddHours(-25)), Unpacked(lab, DateTimeOffset.UtcNow.AddHours(-23)));
         var plan = $"{lab.Folder}/plan";
         var planned = lab.Lotse("pg", "plan", "db", "--to", image, "-o", plan);
         Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        Assert.False(Directory.Exists(left) || File.Exists(left + ".used"));
+        Assert.True(Directory.Exists(young) && File.Exists(young + ".used"));
+        Directory.Delete(young, recursive: true);
+        File.Delete(young + ".used");
         Assert.Contains("the running server was asked", planned.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("se kret", File.ReadAllText(plan), StringComparison.Ordinal);
         var applied = lab.Lotse("apply", plan);
@@ -52,6 +58,13 @@ public class PostgresContainerTests
         Assert.Equal(text, File.ReadAllText(compose));
         Assert.Equal("shop_data", lab.Engine("volume", "ls", "-q"));
         Assert.Equal("db", lab.Engine("ps", "-a", "--format", "{{.Names}}"));
+    }
+
+    private static string Unpacked(ContainerLab lab, DateTimeOffset used)
+    {
+        var root = $"{lab.Environment["LOTSE_STATE"]}/images/{Guid.NewGuid():n}";
+        File.WriteAllText(Directory.CreateDirectory(root + "/usr").Parent!.FullName + ".used", $"{used:yyyy-MM-ddTHH:mm:ssZ}\n");
+        return root;
     }
 
     /// <summary>Every major version on the way, and all the way back. Minutes: ./test slow.</summary>

@@ -86,6 +86,13 @@ public class PostgresTests
     {
         using var lab = new PostgresLab();
         var (data, port) = Running(lab, 13);
+
+        // What the configuration names has to come with it.
+        File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all @people 127.0.0.1/32 md5\n");
+        File.WriteAllText(data + "/people", "web\napi\n");
+        File.WriteAllText(lab.Folder + "/map", "own root boss\n");
+        lab.AsOwner(TimeSpan.FromMinutes(1), "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lab", "-keyout", data + "/own.key", "-out", data + "/own.crt");
+        File.AppendAllText(data + "/postgresql.conf", $"ident_file = '{lab.Folder}/map'\nssl = on\nssl_cert_file = 'own.crt'\nssl_key_file = 'own.key'\n");
         var plan = lab.Folder + "/plan";
         var planned = lab.Lotse("pg", "plan", data, "--to", "15", "--mode", mode, "--old-bin", PostgresLab.Programs(13), "--new-bin", PostgresLab.Programs(15), "-o", plan);
         Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
@@ -96,6 +103,8 @@ public class PostgresTests
             Assert.StartsWith($"{user}|15.", PostgresLab.LogIn(port, user, password, "shop", "SELECT current_user, current_setting('server_version'), current_setting('work_mem'), count(*) FROM t"), StringComparison.Ordinal);
         }
 
+        Assert.Equal("on|own.crt", lab.Ask(port, "boss", "shop", "SELECT current_setting('ssl'), current_setting('ssl_cert_file')"));
+        Assert.Equal("own root boss\n", File.ReadAllText(data + "-15/pg_ident.conf"));
         Assert.Contains("archive_command = 'cp ''%p'' /nowhere'", File.ReadAllText(data + "-15/postgresql.auto.conf"), StringComparison.Ordinal);
         Assert.DoesNotContain("nowhere", File.ReadAllText(plan), StringComparison.Ordinal);
         Assert.Equal("8MB|3000|11|1", lab.Ask(port, "boss", "shop", "SELECT current_setting('work_mem'), (SELECT count(*) FROM t), nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata)"));

@@ -59,7 +59,7 @@ internal static class PuttingBack
         {
             entry.TryLog($"stuck {ByteText.Escape(string.Join("; ", failed))}");
             return new(entry.Id, Outcome.NotPutBack, $"the change {entry.Id} could not be put back",
-                [.. failed, $"the bytes before are in {Value.Path($"{Journal.Place}/journal/{entry.Id}")}", $"lotse undo {entry.Id} tries again, with --force over what somebody changed since; lotse confirm {entry.Id} keeps everything as it is"]);
+                [.. because is null ? Array.Empty<Text>() : [$"it failed for this: {because}"], .. failed, $"the bytes before are in {Value.Path($"{Journal.Place}/journal/{entry.Id}")}", $"lotse undo {entry.Id} tries again, with --force over what somebody changed since; lotse confirm {entry.Id} keeps everything as it is"]);
         }
 
         entry.TryLog(because is null ? "undone" : "put-back");

@@ -24,7 +24,9 @@ public static partial class PastedLog
     private const RegexOptions Options = RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture;
 
     /// <summary>The lines as they were written.</summary>
-    public static IEnumerable<PastedLine> Lines(string log)
+    /// <param name="log">The pasted text.</param>
+    /// <param name="withSender">Whether the journal's <c>unit[pid]: </c> stays: where a log has lines of many processes, it tells them apart.</param>
+    public static IEnumerable<PastedLine> Lines(string log, bool withSender = false)
     {
         ArgumentNullException.ThrowIfNull(log);
         var (number, inField) = (0, false);
@@ -34,14 +36,14 @@ public static partial class PastedLog
             end = end < 0 ? log.Length : end;
             number++;
             var line = WithoutColours(log.AsSpan(at, Math.Min(end - at, LongestRecord)).TrimEnd(['\r', '\0']).ToString());
-            foreach (var text in Unwrapped(line, ref inField))
+            foreach (var text in Unwrapped(line, withSender, ref inField))
             {
                 yield return new(number, text.Length > Longest ? text[..Longest] : text);
             }
         }
     }
 
-    private static List<string> Unwrapped(string line, ref bool inField)
+    private static List<string> Unwrapped(string line, bool withSender, ref bool inField)
     {
         if (inField || CsvRecord().IsMatch(line))
         {
@@ -51,7 +53,7 @@ public static partial class PastedLog
         List<string> lines = [line];
         for (var layer = 0; layer < MostLayers; layer++)
         {
-            var next = lines.SelectMany(Opened).ToList();
+            var next = lines.SelectMany(l => Opened(l, withSender)).ToList();
             if (next.SequenceEqual(lines, StringComparer.Ordinal))
             {
                 break;
@@ -64,7 +66,7 @@ public static partial class PastedLog
     }
 
     /// <summary>A line without its outermost wrapping.</summary>
-    private static IEnumerable<string> Opened(string line)
+    private static IEnumerable<string> Opened(string line, bool withSender)
     {
         var text = line.AsSpan().Trim();
         if (text.EndsWith("}") && (text.StartsWith("{") ? 0 : Result().Match(line) is { Success: true } result ? result.Length : -1) is >= 0 and var start && Record(line.Trim()[start..]) is { Count: > 0 } record)
@@ -76,6 +78,11 @@ public static partial class PastedLog
         if (text.Length > 2 && text[0] == '"' && text.TrimEnd(',') is [.., '"'] element && Unquoted(element.ToString()) is { } inner)
         {
             return inner.Split('\n');
+        }
+
+        if (Journal().Match(line) is { Success: true } stamp)
+        {
+            return [line[(withSender ? stamp.Groups["sender"].Index : stamp.Length)..]];
         }
 
         return [Carried().Match(line) is { Success: true, Length: > 0 } carrier ? line[carrier.Length..] : line];
@@ -206,9 +213,13 @@ public static partial class PastedLog
     [GeneratedRegex(@"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\a\x1b]*(\a|\x1b\\)|[@-Z\\-_])", Options, DefaultMatchMilliseconds)]
     private static partial Regex Control();
 
+    // journalctl and syslog: time, host, sender.
+    [GeneratedRegex(@"^([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) [\w.-]+ (?<sender>[\w.@/-]+(\[\d+\])?: )", Options, DefaultMatchMilliseconds)]
+    private static partial Regex Journal();
+
     // In this order: a mail's mark; docker compose's column; the stamp of container runtimes (CRI: time, stream, whether the
-    // line is whole); journalctl and syslog; a stamp alone (docker logs -t, web consoles), but not PostgreSQL's own "%m [%p] ".
-    [GeneratedRegex(@"^(\s*>(?!>)\s?|[A-Za-z0-9][\w.-]*\s*\|\s|(?>\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)) (stdout|stderr) [FP] |([A-Z][a-z]{2} [ \d]\d [\d:.]{8,15}|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) [\w.-]+ [\w.@/-]+(\[\d+\])?: |(?>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?)(?> ?)(?!([A-Z]{2,5}|[+-]\d\d(\d\d)?) \[))", Options, DefaultMatchMilliseconds)]
+    // line is whole); a stamp alone (docker logs -t, web consoles), but not PostgreSQL's own "%m [%p] ".
+    [GeneratedRegex(@"^(\s*>(?!>)\s?|[A-Za-z0-9][\w.-]*\s*\|\s|(?>\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)) (stdout|stderr) [FP] |(?>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?)(?> ?)(?!([A-Z]{2,5}|[+-]\d\d(\d\d)?) \[))", Options, DefaultMatchMilliseconds)]
     private static partial Regex Carried();
 
     // src/backend/utils/error/csvlog.c write_csvlog: time, user, database, process, host, session, line, command tag, start,

@@ -26,21 +26,27 @@ internal static class ClusterReader
     /// <param name="sizes">Also sizes.</param>
     /// <param name="configFolder">Where postgresql.conf lies when it is not in the directory; null: looked for.</param>
     /// <param name="ask">Also ask a server that works there: it knows what its files do not say yet.</param>
-    public static Reading<ClusterFacts> Read(Host host, string directory, bool deep, bool sizes = true, string? configFolder = null, bool ask = false)
+    /// <param name="begun">What <see cref="Begin"/> has begun with the same words; null: nothing.</param>
+    public static Reading<ClusterFacts> Read(Host host, string directory, bool deep, bool sizes = true, string? configFolder = null, bool ask = false, Task<Reading<ClusterFacts>>? begun = null)
     {
-        directory = directory.Length > 1 ? directory.TrimEnd('/') : directory;
+        directory = Plain(directory);
         if (!host.IsThisMachine)
         {
             var recorded = host.Ask($"pg/cluster {directory}", static () => PgJson.Default.ClusterFacts, static () => new(null!, new(HostErrorKind.Unsupported, "")));
             return recorded.Ok || host is RecordedHost ? recorded : From(host, directory, deep, sizes, configFolder, ask: false);
         }
 
-        return host.Ask($"pg/cluster {directory}", static () => PgJson.Default.ClusterFacts, () =>
-        {
-            using var here = new LocalHost();
-            return From(here, directory, deep, sizes, configFolder, ask);
-        });
+        return host.Ask($"pg/cluster {directory}", static () => PgJson.Default.ClusterFacts, () => (begun ?? Begin(directory, deep, sizes, configFolder, ask)).GetAwaiter().GetResult());
     }
+
+    /// <summary>Begins to read a cluster of this machine, while other things are looked at.</summary>
+    public static Task<Reading<ClusterFacts>> Begin(string directory, bool deep, bool sizes, string? configFolder, bool ask) => Task.Run(() =>
+    {
+        using var here = new LocalHost();
+        return From(here, Plain(directory), deep, sizes, configFolder, ask);
+    });
+
+    private static string Plain(string directory) => directory.Length > 1 ? directory.TrimEnd('/') : directory;
 
     private static Reading<ClusterFacts> From(Host host, string directory, bool deep, bool sizes, string? configFolder, bool ask)
     {

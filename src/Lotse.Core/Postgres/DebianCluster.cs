@@ -68,6 +68,11 @@ public sealed record DebianCluster(string Name, string Start)
             programs.RunIn("/", "cp", "-p", $"{job.New}/{name}", $"{now}/{name}");
         }
 
+        if (job.HbaFile is { } hba)
+        {
+            CarriedFiles.CarryNamed(programs, hba, now);
+        }
+
         // Whoever administers them reads these; the server's parent folder stays readable as packages have it.
         programs.RunIn(now, "chmod", "0644", "postgresql.conf", "start.conf");
         programs.RunIn(now, "chmod", "0640", "pg_hba.conf", "pg_ident.conf");

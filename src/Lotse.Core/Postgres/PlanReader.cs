@@ -30,17 +30,21 @@ internal static class PlanReader
     /// <summary>Reads both sides and what is around them.</summary>
     public static Reading<PlanFacts> Read(Host host, UpgradeWish wish)
     {
-        var old = ClusterReader.Read(host, wish.Old, deep: true, sizes: true, wish.ConfigFolder, ask: true);
+        // The new version is looked at while the cluster is read.
+        var begun = host.IsThisMachine ? ClusterReader.Begin(wish.Old, deep: true, sizes: true, wish.ConfigFolder, ask: true) : null;
+        var early = wish.NewPrograms ?? Installations.Find(host, wish.To, wish.OldPrograms);
+        var installation = early is null ? null : Installations.Read(host, early, isNew: true);
+        var old = ClusterReader.Read(host, wish.Old, deep: true, sizes: true, wish.ConfigFolder, ask: true, begun);
         if (!old.Ok)
         {
             return new(null!, old.Error);
         }
 
         var oldPrograms = wish.OldPrograms ?? Installations.Find(host, old.Value.Version, wish.NewPrograms);
-        var newPrograms = wish.NewPrograms ?? Installations.Find(host, wish.To, oldPrograms);
+        var newPrograms = early ?? Installations.Find(host, wish.To, oldPrograms);
         var place = wish.NewDirectory ?? Beside(wish.Old, old.Value.Version, wish.To);
         var existing = ClusterReader.Read(host, place, deep: true, sizes: false);
-        var installation = newPrograms is null ? null : Installations.Read(host, newPrograms, isNew: true);
+        installation ??= newPrograms is null ? null : Installations.Read(host, newPrograms, isNew: true);
 
         // What the plan is made of, so that it does not hold once these have changed.
         foreach (var file in old.Value.Settings.Select(s => s.File).Append(old.Value.ConfigFile).Append(old.Value.HbaFile).Append($"{wish.Old}/PG_VERSION").OfType<string>().Distinct())

@@ -63,6 +63,8 @@ internal static class Rehearsing
                 return None($"the copy could not be made: {copying}");
             }
 
+            // What the copy left to be written would be waited for by pg_upgrade, which brings its own files to the disk.
+            _ = host.Run(["sync", "-f", place], Long);
             steps.Add(new("copy", Math.Round(Linux.Clock.SinceBoot().Seconds - begun, 2)));
             if (Prepare(host, facts, job) is { } preparing)
             {

@@ -64,6 +64,12 @@ public sealed record UpgradeJob
     /// <summary>The old pg_hba.conf, carried over as it is; null: none.</summary>
     public string? HbaFile { get; init; }
 
+    /// <summary>The setting ident_file; null: pg_ident.conf lies beside pg_hba.conf.</summary>
+    public string? IdentFile { get; init; }
+
+    /// <summary>Files of the data directory that settings name: certificates and keys.</summary>
+    public string[] NamedFiles { get; init => field = value ?? []; } = [];
+
     /// <summary>Lines for the new postgresql.conf, from the old files.</summary>
     public required string[] Settings { get; init; }
 

@@ -116,6 +116,8 @@ internal static class UpgradePlan
             Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
             ConfigFile = old.ConfigFile,
             HbaFile = old.HbaFile,
+            IdentFile = old.Setting("ident_file")?.Value,
+            NamedFiles = CarriedFiles.Of(old),
             Settings = [.. carried.Where(s => !IsSystem(s)).Select(Line)],
             SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
             Unkept = [.. wanted[true].Select(s => s.Name)],

@@ -40,6 +40,10 @@ public class PastedLogTests
     }
 
     [Fact]
+    public void Who_wrote_a_line_stays_where_it_is_asked_for() =>
+        Assert.Equal(["sshd[11]: a", "sshd-session[12]: b", "c"], PastedLog.Lines("Jan 12 08:00:01 box sshd[11]: a\n2026-01-12T08:00:01+01:00 box sshd-session[12]: b\nc", withSender: true).Select(l => l.Text));
+
+    [Fact]
     public void Records_of_the_server_itself_come_out_part_by_part()
     {
         string[] expected = ["FATAL:  password authentication failed for user \"web\"", "DETAIL:  User \"web\" does not have a valid SCRAM secret.", "Connection matched file \"/srv/pg/pg_hba.conf\" line 9: \"host all all all scram-sha-256\""];

@@ -331,7 +331,9 @@ internal static class ContainerSteps
         var ran = programs.Host.Run([container.Engine, .. arguments], time);
         if (ran is not { Ok: true, Value.ExitCode: 0 })
         {
-            throw new StepFailedException($"{container.Engine} {ByteText.Escape(arguments[0])}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[^1]) : ran.Error!.Message)}");
+            // docker tells the reason first, and then that it could not.
+            var said = ran.Ok ? ByteText.Decode(ran.Value.Errors).Trim().Split('\n') : [];
+            throw new StepFailedException($"{container.Engine} {ByteText.Escape(arguments[0])}: {(ran.Ok ? ByteText.Escape(said.FirstOrDefault(l => l.StartsWith("Error response", StringComparison.Ordinal)) ?? said[^1]) : ran.Error!.Message)}");
         }
     }
 

@@ -10,7 +10,7 @@ internal static class LoginLines
     /// <param name="user">The user; null: nobody is told apart.</param>
     public static IEnumerable<LogLine> Of(string log, string? user)
     {
-        var lines = LogLines.Of(log);
+        var lines = LogLines.Of(log, withSender: true);
         if (user is null)
         {
             return lines;
