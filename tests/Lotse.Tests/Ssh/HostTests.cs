@@ -51,7 +51,13 @@ public class HostTests
         ConfiguredOption[] options = [.. new (string Keyword, string? Value)[] { ("hostkeyalgorithms", hostKeys), ("pubkeyacceptedkeytypes", userKeys) }.Where(o => o.Value is not null).Select(o => new ConfiguredOption("/c", 2, o.Keyword, o.Value!) { Block = block })];
         var server = new ProbeFacts
         {
-            Address = "192.0.2.1:22", User = "me", Banner = "SSH-2.0-dropbear_2018.76", Kex = ["curve25519-sha256"], HostKeys = ["ssh-rsa"], Ciphers = ["aes128-ctr"], Macs = ["hmac-sha2-256"],
+            Address = "192.0.2.1:22",
+            User = "me",
+            Banner = "SSH-2.0-dropbear_2018.76",
+            Kex = ["curve25519-sha256"],
+            HostKeys = ["ssh-rsa"],
+            Ciphers = ["aes128-ctr"],
+            Macs = ["hmac-sha2-256"],
             Keys = [new("/k.pub", "ssh-rsa", true, "ssh-rsa", [])],
         };
         var target = new SshTarget("old", null, "192.0.2.1", 22, "me", [new("/k", "/k.pub", key, 0x180)]);
