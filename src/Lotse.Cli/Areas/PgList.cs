@@ -76,7 +76,7 @@ internal static class PgList
             }
         }
 
-        unknowns.AddRange(closed.Select(c => new Unknown($"which clusters are in {Value.Path(c)}", "this user may not look into it", "as root: the same command")));
+        unknowns.AddRange(closed.Select(ClusterList.Closed));
         unknowns.AddRange(refused.Select(r => new Unknown($"which containers {r} has", "this user may not ask it", "as root: the same command")));
         return ([.. clusters], [.. unknowns]);
     }

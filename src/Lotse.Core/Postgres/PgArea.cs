@@ -8,12 +8,13 @@ public static class PgArea
 
     private static Report Check(Host host)
     {
-        var places = ClusterList.Places(host);
-        if (places.Length == 0)
-        {
-            return new("no PostgreSQL cluster is found", [], [], []);
-        }
-
-        return ClusterDiagnosis.Machine([.. places.Select(p => ClusterReader.Read(host, p, deep: false, sizes: false)).Where(r => r.Ok).Select(r => r.Value)], DateOnly.FromDateTime(host.Now.UtcDateTime)) with { Unknowns = [] };
+        // Volumes of container engines are closed to everybody but root, and most hold no cluster: of them nothing is said.
+        var closed = new List<string>();
+        var places = ClusterList.OfPackages(host, closed).Union(ClusterList.Places(host)).ToArray();
+        var read = places.Select(p => (Place: p, Read: ClusterReader.Read(host, p, deep: false, sizes: false))).ToArray();
+        closed.AddRange(read.Where(r => r.Read.Error?.Kind == HostErrorKind.Denied).Select(r => r.Place));
+        var report = places.Length == 0 ? new("no PostgreSQL cluster is found", [], [], [])
+            : ClusterDiagnosis.Machine([.. read.Where(r => r.Read.Ok).Select(r => r.Read.Value)], DateOnly.FromDateTime(host.Now.UtcDateTime));
+        return report with { Unknowns = [.. closed.Select(ClusterList.Closed)] };
     }
 }
