@@ -77,12 +77,14 @@ internal static class Program
                 return ExitCode.Fine;
             }
 
-            if (Settling.PutRight(ChangeCommands.StartGuard) is { } righted)
+            var righted = Settling.PutRight(ChangeCommands.StartGuard);
+            if (righted is not null)
             {
                 ChangeCommands.Tell(errors, righted);
             }
 
-            return call.Command.Run(call);
+            // A machine with half a change on it is not fine, whatever else was asked.
+            return call.Command.Run(call) is not ExitCode.Fine and var code ? code : righted?.Outcome == Outcome.NotPutBack ? ExitCode.NotPutBack : ExitCode.Fine;
         }
         catch (UsageException e)
         {

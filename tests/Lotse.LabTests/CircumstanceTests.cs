@@ -23,6 +23,19 @@ public sealed class CircumstanceTests : IDisposable
         Assert.Equal(3, Lab.Run(Soon, "chroot", folder, "/lotse", "doctor").ExitCode);
     }
 
+    [Fact]
+    public void Signatures_are_verified_where_no_library_of_the_system_is()
+    {
+        Lab.NeedsRoot();
+        File.Copy(Lab.Lotse, Path.Combine(folder, "lotse"));
+        foreach (var name in new[] { "rfc8463.eml", "rfc8463.zone" })
+        {
+            File.Copy(Path.Combine(Lab.Checkout(), "tests", "data", "mail", "messages", name), Path.Combine(folder, name));
+        }
+
+        Assert.Contains("DKIM pass, pass", Lab.Run(Soon, "chroot", folder, "/lotse", "mail", "why", "/rfc8463.eml", "--zone", "/rfc8463.zone").Text, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(">/dev/full", 3)]
     [InlineData("| :", 0)]

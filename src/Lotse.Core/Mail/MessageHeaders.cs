@@ -210,6 +210,10 @@ internal sealed class KeyNotThereException(string message, bool temporary) : Exc
 /// <summary>Keys as the rules look everything up.</summary>
 internal sealed class DnsKeys(DnsLookups dns) : DkimPublicKeyLocatorBase
 {
+    // BouncyCastle asks before each RSA key whether its modulus is a prime, with random numbers of the platform: these load
+    // OpenSSL, and a static binary ends where there is none. A key that somebody published wrongly signs nothing of ours.
+    static DnsKeys() => Environment.SetEnvironmentVariable("Org.BouncyCastle.Rsa.MaxMRTests", "0");
+
     public override Org.BouncyCastle.Crypto.AsymmetricKeyParameter LocatePublicKey(string methods, string domain, string selector, CancellationToken cancellationToken = default)
     {
         if (DnsName.Parse($"{selector}._domainkey.{domain}") is not { } name)
