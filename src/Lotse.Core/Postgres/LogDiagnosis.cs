@@ -123,7 +123,7 @@ internal static partial class LogDiagnosis
     }
 
     /// <summary>Few lines of a log hold a message; a cheap look spares the patterns.</summary>
-    internal static bool MayBeOne(string line) => line.Contains('"', StringComparison.Ordinal) || Hints().IsMatch(line);
+    internal static bool MayBeOne(string line) => Hints().IsMatch(line);
 
     private static void Add(List<Finding> found, Line line, bool upgrade)
     {
@@ -199,6 +199,6 @@ internal static partial class LogDiagnosis
     [GeneratedRegex(@"Consult the last few lines of ""([^""]+)""", RegexOptions.None, 1000)]
     private static partial Regex Consult();
 
-    [GeneratedRegex(@"cluster|contains|must |libpq|user-supplied|socket|not |Permission|permission denied|No space|quota|failed|[Ee]rror|ERROR|FATAL|mismatch|MD5|page|image|initialized|loadable|checkpoint record|authentication|address already|ECONNREFUSED", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"config_file=|password|parameter|origin is missing|plugin|cluster|contains|must |libpq|user-supplied|socket|not |Permission|permission denied|No space|quota|failed|[Ee]rror|ERROR|FATAL|mismatch|MD5|page|image|initialized|loadable|checkpoint record|authentication|address already|ECONNREFUSED", RegexOptions.None, 1000)]
     private static partial Regex Hints();
 }
