@@ -14,7 +14,7 @@ internal static partial class LogDiagnosis
     /// <summary>All that is known, the telling ones first.</summary>
     internal static IReadOnlyList<Message> Messages => field ??= [.. UpgradeMessages.All, .. ServerMessages.All, .. StartMessages.All, .. ClientMessages.All];
 
-    private const int MostFindings = 60;
+    private const int MostFindings = 60, LongestMessage = 2048;
     private static readonly string[] Words = ["postgres", "pg_", "psql:", "initdb", "PGSQL", "FATAL:  ", "FATAL: ", "fe_sendauth", "libpq", "cluster", "SQLSTATE", "password authentication failed", "error_severity"];
     private static readonly string[] UpgradeWords = ["pg_upgrade", "pg_restore", "Performing Consistency Checks", "Performing Upgrade", "source postmaster", "Failure, exiting"];
 
@@ -100,7 +100,8 @@ internal static partial class LogDiagnosis
         string? language = null;
         foreach (var (number, text) in PastedLog.Lines(log.Text))
         {
-            var squeezed = Squeezed(text);
+            // A message stands at the beginning of its line; what follows is somebody's statement.
+            var squeezed = Squeezed(text.AsSpan(0, Math.Min(text.Length, LongestMessage)));
             yield return new(text, TranslatedMessages.English(squeezed, ref language), $"{log.Name}:{number}");
         }
     }

@@ -12,6 +12,9 @@ namespace Lotse.Postgres;
 /// <param name="Remedy">What helps, best first.</param>
 internal sealed record Message(string Id, Severity Severity, string Pattern, string Title, string Rule, string Why, params string[] Remedy)
 {
+    /// <summary>The longest that a pattern may look at a line; a message takes a thousandth of it.</summary>
+    internal const int MostMilliseconds = 250;
+
     private Regex? regex;
 
     /// <summary>How sure the message makes it.</summary>
@@ -20,8 +23,19 @@ internal sealed record Message(string Id, Severity Severity, string Pattern, str
     /// <summary>Where the message means this only in the log of an upgrade.</summary>
     public bool OnlyInUpgrade { get; init; }
 
-    /// <summary>The match in a line.</summary>
-    public Match Of(string line) => (regex ??= new(Pattern.Replace(" ", @"\s+", StringComparison.Ordinal), RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1))).Match(line);
+    /// <summary>The match in a line. A line that takes a pattern too long was made for that, and says nothing.</summary>
+    public Match Of(string line)
+    {
+        regex ??= new(Pattern.Replace(" ", @"\s+", StringComparison.Ordinal), RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(MostMilliseconds));
+        try
+        {
+            return regex.Match(line);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return Match.Empty;
+        }
+    }
 
     /// <summary>The finding for a line.</summary>
     public Finding Finding(Match match, string line, string where)

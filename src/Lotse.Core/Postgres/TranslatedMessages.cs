@@ -43,10 +43,17 @@ internal static partial class TranslatedMessages
                     text.Append(i == values.Count ? "" : i == values.Count - 1 && pieces[^1].Length == 0 ? "(.*)" : "(.+?)");
                 }
 
-                regex = new(text.ToString(), RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(DefaultMatchMilliseconds));
+                regex = new(text.ToString(), RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(Message.MostMilliseconds));
             }
 
-            return regex.Match(line);
+            try
+            {
+                return regex.Match(line);
+            }
+            catch (RegexMatchTimeoutException)
+            {
+                return System.Text.RegularExpressions.Match.Empty;
+            }
         }
 
         /// <summary>The English sentence with the values of a match, which a translation may have put in another order.</summary>
