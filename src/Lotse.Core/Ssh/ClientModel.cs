@@ -50,7 +50,7 @@ public sealed record ClientModel(SshVersion Version, string Basis)
         foreach (var row in SshTable.Rows("clients"))
         {
             var listed = SshVersion.Parse(row[0])!.Value;
-            if (best is not null && listed > version)
+            if (best is not null && best != listed && listed > version)
             {
                 break;
             }
