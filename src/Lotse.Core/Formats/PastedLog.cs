@@ -205,6 +205,23 @@ public static partial class PastedLog
         return lines;
     }
 
+    /// <summary>A line without long runs of blanks: patterns with several blanks in a row try each way to share such a run out.</summary>
+    public static string Squeezed(ReadOnlySpan<char> line)
+    {
+        const int LongestRun = 8;
+        var (text, run) = (new StringBuilder(line.Length), 0);
+        foreach (var c in line)
+        {
+            run = char.IsWhiteSpace(c) ? run + 1 : 0;
+            if (run <= LongestRun)
+            {
+                text.Append(c);
+            }
+        }
+
+        return text.ToString();
+    }
+
     /// <summary>A text without control sequences of terminals: CSI, OSC and the two-byte ones (ECMA-48 section 5).</summary>
     public static string WithoutColours(string text)
     {

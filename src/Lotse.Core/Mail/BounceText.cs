@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Lotse.Formats;
 using MimeKit;
 
 namespace Lotse.Mail;
@@ -67,7 +68,7 @@ internal static partial class BounceText
             text = Decoded(only);
         }
 
-        var lines = text.Split('\n').Select(l => l.TrimEnd('\r')).Take(MostLines).ToArray();
+        var lines = text.Split('\n').Select(l => PastedLog.Squeezed(l.TrimEnd('\r'))).Take(MostLines).ToArray();
         var end = Array.FindIndex(lines, l => Returned().IsMatch(l));
         return end < 0 ? lines : lines[..end];
     }

@@ -8,7 +8,7 @@ internal static class ClientMessages
     /// <summary>The messages, the telling ones first.</summary>
     public static IReadOnlyList<Message> All => field ??=
     [
-        new("pg/client-without-scram", Error, @"(?<subject>authentication (type|method|response:?) 10)( is)? not supported|unknown (?<subject>authentication response: 10)|Unsupported (?<subject>authentication type 10)|(?<subject>10) Authentication is not supported|(?<subject>SCRAM authentication) (requires libpq version 10|is not supported by this driver)|Unknown (?<subject>authenticationOk message) ?type|The pq driver does not support (?<subject>this)\.|unknown (?<subject>authentication response: 10)",
+        new("pg/client-without-scram", Error, @"(?<subject>authentication (type|method|response:?) 10)( is)? not supported|unknown (?<subject>authentication response: 10)|Unsupported (?<subject>authentication type 10)|(?<subject>10) Authentication is not supported|(?<subject>SCRAM authentication) (requires libpq version 10|is not supported by this driver)|Unknown (?<subject>authenticationOk message) ?type|The pq driver does not support (?<subject>this)\.",
             "the client's driver is too old for scram-sha-256", "protocol-message-formats AuthenticationSASL: authentication request 10",
             "the password was set again under password_encryption = scram-sha-256, the default since 14, and the driver knows md5 only", "take a newer driver: libpq 10, pgjdbc 42.2, node-postgres 7.8, lib/pq 1.1, Npgsql 3.2.7",
             "until then, and for this role alone: SET password_encryption = 'md5', set its password again, and a line md5 for it in pg_hba.conf (md5 goes with a later major version)"),

@@ -25,9 +25,10 @@ internal static class ClusterList
     public static string[] Places(Host host, ICollection<string>? closed = null) => Found(host, [.. Packages, .. Volumes], closed);
 
     /// <summary>Of these the ones that servers of this machine's packages work on.</summary>
-    /// <param name="host">Where.</param>
-    /// <param name="closed">Gets folders in which such clusters may be that this user cannot see.</param>
-    public static string[] OfPackages(Host host, ICollection<string>? closed = null) => Found(host, Packages, closed);
+    public static string[] OfPackages(Host host) => Found(host, Packages, null);
+
+    /// <summary>Whether a folder belongs to the volumes of a container engine.</summary>
+    public static bool IsOfEngines(string folder) => Volumes.Any(v => folder == v.Folder || folder.StartsWith(v.Folder + "/", StringComparison.Ordinal));
 
     /// <summary>What is not known because this user may not look into a folder.</summary>
     public static Unknown Closed(string folder) => new($"which clusters are in {Value.Path(folder)}", "this user may not look into it", "as root: the same command");

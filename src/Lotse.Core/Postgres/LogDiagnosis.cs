@@ -101,26 +101,9 @@ internal static partial class LogDiagnosis
         foreach (var (number, text) in PastedLog.Lines(log.Text))
         {
             // A message stands at the beginning of its line; what follows is somebody's statement.
-            var squeezed = Squeezed(text.AsSpan(0, Math.Min(text.Length, LongestMessage)));
+            var squeezed = PastedLog.Squeezed(text.AsSpan(0, Math.Min(text.Length, LongestMessage)));
             yield return new(text, TranslatedMessages.English(squeezed, ref language), $"{log.Name}:{number}");
         }
-    }
-
-    /// <summary>A line without long runs of blanks: patterns try each place of such a run.</summary>
-    private static string Squeezed(ReadOnlySpan<char> line)
-    {
-        const int LongestRun = 8;
-        var (text, run) = (new System.Text.StringBuilder(line.Length), 0);
-        foreach (var c in line)
-        {
-            run = char.IsWhiteSpace(c) ? run + 1 : 0;
-            if (run <= LongestRun)
-            {
-                text.Append(c);
-            }
-        }
-
-        return text.ToString();
     }
 
     /// <summary>Few lines of a log hold a message; a cheap look spares the patterns.</summary>

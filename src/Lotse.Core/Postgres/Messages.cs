@@ -13,7 +13,7 @@ namespace Lotse.Postgres;
 internal sealed record Message(string Id, Severity Severity, string Pattern, string Title, string Rule, string Why, params string[] Remedy)
 {
     /// <summary>The longest that a pattern may look at a line; a message takes a thousandth of it.</summary>
-    internal const int MostMilliseconds = 250;
+    private const int MostMilliseconds = 250;
 
     private Regex? regex;
 
@@ -23,13 +23,18 @@ internal sealed record Message(string Id, Severity Severity, string Pattern, str
     /// <summary>Where the message means this only in the log of an upgrade.</summary>
     public bool OnlyInUpgrade { get; init; }
 
-    /// <summary>The match in a line. A line that takes a pattern too long was made for that, and says nothing.</summary>
-    public Match Of(string line)
+    /// <summary>The match in a line.</summary>
+    public Match Of(string line) => First(regex ??= Bounded(Pattern.Replace(" ", @"\s+", StringComparison.Ordinal)), line);
+
+    /// <summary>A pattern for <see cref="First"/>.</summary>
+    internal static Regex Bounded(string pattern) => new(pattern, RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(MostMilliseconds));
+
+    /// <summary>The first match. A line that takes a pattern too long was made for that, and says nothing.</summary>
+    internal static Match First(Regex pattern, string line)
     {
-        regex ??= new(Pattern.Replace(" ", @"\s+", StringComparison.Ordinal), RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(MostMilliseconds));
         try
         {
-            return regex.Match(line);
+            return pattern.Match(line);
         }
         catch (RegexMatchTimeoutException)
         {

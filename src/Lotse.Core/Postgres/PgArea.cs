@@ -10,7 +10,8 @@ public static class PgArea
     {
         // Volumes of container engines are closed to everybody but root, and most hold no cluster: of them nothing is said.
         var closed = new List<string>();
-        var places = ClusterList.OfPackages(host, closed).Union(ClusterList.Places(host)).ToArray();
+        var places = ClusterList.Places(host, closed);
+        closed.RemoveAll(ClusterList.IsOfEngines);
         var read = places.Select(p => (Place: p, Read: ClusterReader.Read(host, p, deep: false, sizes: false))).ToArray();
         closed.AddRange(read.Where(r => r.Read.Error?.Kind == HostErrorKind.Denied).Select(r => r.Place));
         var report = places.Length == 0 ? new("no PostgreSQL cluster is found", [], [], [])

@@ -10,8 +10,8 @@ namespace Lotse.Postgres;
 /// </summary>
 internal static partial class TranslatedMessages
 {
-    // The shortest key in bytes of UTF-8: three signs of Chinese say as much as six letters.
     // A message in a message: psql's "connection … failed: FATAL: role … does not exist" has two.
+    // The shortest key is in bytes of UTF-8: three signs of Chinese say as much as six letters.
     private const int MostMessages = 4, ShortestKey = 6, DefaultMatchMilliseconds = 1000;
 
     // What stands before a message or after a step, and errors of the system within one: no sentence of its own.
@@ -43,17 +43,10 @@ internal static partial class TranslatedMessages
                     text.Append(i == values.Count ? "" : i == values.Count - 1 && pieces[^1].Length == 0 ? "(.*)" : "(.+?)");
                 }
 
-                regex = new(text.ToString(), RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(Message.MostMilliseconds));
+                regex = Message.Bounded(text.ToString());
             }
 
-            try
-            {
-                return regex.Match(line);
-            }
-            catch (RegexMatchTimeoutException)
-            {
-                return System.Text.RegularExpressions.Match.Empty;
-            }
+            return Message.First(regex, line);
         }
 
         /// <summary>The English sentence with the values of a match, which a translation may have put in another order.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using CsCheck;
+using Lotse.Ssh;
 using Lotse.Ssh.Logs;
 using Xunit;
 
@@ -59,6 +60,11 @@ public class LogTests
 
         Assert.True(wrong.Length == 0, wrong.ToString());
     }
+
+    /// <summary>A client before the first of the table is taken as that one, whole.</summary>
+    [Fact]
+    public void A_client_older_than_all_that_are_known_has_defaults_too() =>
+        Assert.NotEmpty(ClientModel.Defaults(new(3, 6)).Macs);
 
     /// <summary>A server's log holds what became of everybody: other processes say nothing of this login.</summary>
     [Theory]
