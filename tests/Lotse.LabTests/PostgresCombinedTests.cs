@@ -225,7 +225,7 @@ public partial class PostgresCombinedTests(ITestOutputHelper output)
             said.AddRange(listed.Select(s => (id, (string?)s)));
         }
 
-        if (said.Count == 0 && Restore().Match(log) is { Success: true } command && Schemas().Match(command.Value) is { Success: true } schema && planted.TryGetValue(schema.Value.Trim('.', '"'), out var one))
+        if (said.Count == 0 && !log.Contains("unrecognized parameter \"pg_attver\"", StringComparison.Ordinal) && Restore().Match(log) is { Success: true } command && Schemas().Match(command.Value) is { Success: true } schema && planted.TryGetValue(schema.Value.Trim('.', '"'), out var one))
         {
             said.Add((one.Id, schema.Value.Trim('.', '"')));
         }

@@ -27,6 +27,11 @@ public class PostgresContainerTests
         var before = lab.Engine("inspect", "--format", "{{.Id}} {{json .HostConfig.PortBindings}} {{.HostConfig.RestartPolicy.Name}}", "db");
         var text = File.ReadAllText(compose);
 
+        // It is in the list, with what the next versions would do to it.
+        var listed = lab.Lotse("pg").Text;
+        Assert.Matches(@"(?m)^ *13 .*2025-11-13.*db", listed);
+        Assert.Contains("to 18: ", listed, StringComparison.Ordinal);
+
         // Images that plans which were never applied have unpacked go after a day, and no earlier.
         var (left, young) = (Unpacked(lab, DateTimeOffset.UtcNow.AddHours(-25)), Unpacked(lab, DateTimeOffset.UtcNow.AddHours(-23)));
         var plan = $"{lab.Folder}/plan";

@@ -36,6 +36,7 @@ public class PostgresTests
         lab.Ask(port, "boss", "postgres", "CREATE ROLE late LOGIN; ALTER DATABASE latin CONNECTION LIMIT 5");
         var roles = Rows(lab.Ask(port, "boss", "postgres", AllRoles));
         var running = JsonDocument.Parse(lab.Lotse("pg", "facts", data, "--json").Output).RootElement;
+        Assert.Equal(0, lab.Lotse("pg", "why", data).ExitCode);
         PostgresLab.Stop(data);
         var before = Sums(data);
         var ran = lab.Lotse("pg", "facts", data, "--json");

@@ -76,7 +76,11 @@ internal sealed class PostgresUpgradeLab : IDisposable
 
     public void Stop(string mode = "fast") => AsOwner("the server does not stop", Programs(Old) + "/pg_ctl", "-D", Data, "-w", "-m", mode, "stop");
 
-    public string Ask(string sql, string database = "postgres") => Try(sql, database) is (0, var text) ? text : throw new InvalidOperationException($"{sql}\n{Try(sql, database).Text}");
+    public string Ask(string sql, string database = "postgres")
+    {
+        var (code, text) = Try(sql, database);
+        return code == 0 ? text : throw new InvalidOperationException($"{sql}\n{text}");
+    }
 
     /// <summary>Asks the old server; statements one after the other, as psql reads them.</summary>
     public (int Code, string Text) Try(string sql, string database = "postgres")

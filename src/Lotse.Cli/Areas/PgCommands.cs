@@ -168,7 +168,7 @@ internal static class PgCommands
         var path = named != "-" && host.IsThisMachine ? Path.GetFullPath(named) : named;
         if (named != "-" && (host.Status($"{path}/PG_VERSION").Ok || host.Ask($"pg/cluster {path}", static () => PgJson.Default.ClusterFacts, static () => new(null!, new(HostErrorKind.NotFound, ""))).Ok))
         {
-            var facts = Read(call, host, named, deep: false, ask: false);
+            var facts = Read(call, host, named, deep: false, ask: true);
             return General.Print(call, ClusterDiagnosis.Why(facts, LogFiles.OfDirectory(host, facts)));
         }
 

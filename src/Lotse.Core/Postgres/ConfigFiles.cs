@@ -31,6 +31,25 @@ internal static class ConfigFiles
     /// <summary>A setting's value, as far as it may be kept.</summary>
     public static string Keepable(string name, string value) => MayHoldSecrets.Contains(name) && value.Length > 0 ? NotKept : value;
 
+    /// <summary>
+    /// The settings of the last start's command line (postmaster.opts), which go before those of files: <c>-c name=value</c> and <c>--name=value</c>,
+    /// as a unit, a script or the <c>command:</c> of a compose file gives them (src/backend/postmaster/postmaster.c PostmasterMain).
+    /// </summary>
+    public static IEnumerable<Setting> OfCommandLine(ClusterFacts facts)
+    {
+        // "program" and then each argument in quotes, which nothing escapes.
+        var words = (facts.StartedWith ?? "").Split('"');
+        for (var i = 1; i < words.Length; i += 2)
+        {
+            var pair = words[i] == "-c" ? (i += 2) < words.Length ? words[i] : "" : words[i].StartsWith("-c", StringComparison.Ordinal) ? words[i][2..] : words[i].StartsWith("--", StringComparison.Ordinal) ? words[i][2..] : "";
+            if (pair.IndexOf('=', StringComparison.Ordinal) is > 0 and var at)
+            {
+                var name = pair[..at].Trim().Replace('-', '_').ToLowerInvariant();
+                yield return new(name, Keepable(name, pair[(at + 1)..].Trim()), $"{facts.Directory}/postmaster.opts", 1);
+            }
+        }
+    }
+
     /// <summary>A word of postmaster.opts: <c>"-c" "config_file=/x"</c> or <c>--config-file=/x</c>.</summary>
     public static string? StartWord(string? options, string name)
     {

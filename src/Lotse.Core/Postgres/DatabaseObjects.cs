@@ -97,6 +97,9 @@ public sealed record DatabaseObjects
     /// <summary>Relations that follow from the version of Unicode in the server (since 17).</summary>
     public UnicodeUse[] UnicodeUses { get; init => field = value ?? []; } = [];
 
+    /// <summary>Indexes over gist_inet_ops or gist_cidr_ops, where these are a default (extension btree_gist).</summary>
+    public string[] GistInetIndexes { get; init => field = value ?? []; } = [];
+
     /// <summary>Tables of users.</summary>
     public int Tables { get; init; }
 

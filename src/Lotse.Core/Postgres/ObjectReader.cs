@@ -61,6 +61,7 @@ internal sealed class ObjectReader
             SystemFunctions = functions,
             OrderedIndexes = IndexReader.Read(objects),
             UnicodeUses = major >= 17 ? UnicodeReader.Read(objects, trees) : [],
+            GistInetIndexes = GistInet(),
             FunctionIndexes = risky,
             BrokenIndexes = broken,
             ColumnOptions = [.. objects.ColumnOptions.Select(o => new ColumnOption(o.Key, o.Value))],
@@ -148,6 +149,14 @@ internal sealed class ObjectReader
         }
 
         return [.. all];
+    }
+
+    /// <summary>check_for_gist_inet_ops.</summary>
+    private string[] GistInet()
+    {
+        const uint Gist = 783;
+        var classes = Catalogs.Of(Folder, Catalogs.OperatorClass).Where(r => r.UInt("opcmethod") == Gist && r.Text("opcname") is "gist_inet_ops" or "gist_cidr_ops" && r.Bool("opcdefault") == true).Select(r => r.Oid).ToHashSet();
+        return classes.Count == 0 ? [] : [.. Catalogs.Of(Folder, Catalogs.Index).Where(r => r.Oids("indclass").Any(classes.Contains)).Select(r => objects.Relations.GetValueOrDefault(r.UInt("indexrelid") ?? 0)).OfType<CatalogRelation>().Select(objects.Name).Order(StringComparer.Ordinal)];
     }
 
     private DictionaryUse[] Dictionaries()

@@ -8,13 +8,18 @@ internal static partial class UpgradeFindings
     private static IEnumerable<Finding?> Configuration(PlanFacts facts)
     {
         var old = facts.Old;
-        foreach (var setting in old.Settings)
+        Setting[] started = [.. ConfigFiles.OfCommandLine(old)];
+        foreach (var setting in old.Settings.Concat(started))
         {
-            var removed = VersionTables.Settings.FirstOrDefault(s => s.Name == setting.Name && s.GoneIn > old.Version && s.GoneIn <= facts.To);
-            if (removed is not null)
+            if (VersionTables.Settings.FirstOrDefault(s => s.Name == setting.Name && s.GoneIn > old.Version && s.GoneIn <= facts.To) is not { } removed)
             {
-                yield return Note("pg/setting-removed", Severity.Warning, new(setting.Name, ValueKind.Plain), $"{setting.Name} is gone since {removed.GoneIn}: the new server would not start with {Value.Path(setting.File)}", "an unknown name in a configuration file is an error", "src/backend/utils/misc/guc-file.l", $"{setting.Name} = {setting.Value}", $"{setting.File}:{setting.Line}", $"it is left out when the configuration is carried over; instead: {removed.Instead}");
+                continue;
             }
+
+            // A file is carried over without the line; the command of a container, a unit or a script is somebody's own.
+            yield return started.Contains(setting)
+                ? Note("pg/setting-removed", facts.Container is null ? Severity.Warning : Severity.Error, new($"-c {setting.Name}", ValueKind.Plain), $"the server is started with {setting.Name}, which is gone since {removed.GoneIn}: the new one would not start with the same command line", "an unknown name on the command line is an error", "src/backend/utils/misc/guc.c", $"{setting.Name} = {setting.Value}", $"{setting.File}:{setting.Line}", $"take it out of what starts the server (a unit, a script, command: of a compose file); instead: {removed.Instead}")
+                : Note("pg/setting-removed", Severity.Warning, new(setting.Name, ValueKind.Plain), $"{setting.Name} is gone since {removed.GoneIn}: the new server would not start with {Value.Path(setting.File)}", "an unknown name in a configuration file is an error", "src/backend/utils/misc/guc-file.l", $"{setting.Name} = {setting.Value}", $"{setting.File}:{setting.Line}", $"it is left out when the configuration is carried over; instead: {removed.Instead}");
         }
 
         foreach (var complaint in facts.NewInstallation?.ConfigComplaints ?? [])
@@ -41,7 +46,7 @@ internal static partial class UpgradeFindings
 
         if (facts.NewInstallation is { LibraryFolder: not null } installed)
         {
-            foreach (var setting in old.Settings.Where(s => s.Name is "shared_preload_libraries" or "session_preload_libraries" or "local_preload_libraries"))
+            foreach (var setting in old.Settings.Concat(started).Where(s => s.Name is "shared_preload_libraries" or "session_preload_libraries" or "local_preload_libraries"))
             {
                 foreach (var library in setting.Value.Split(',').Select(l => l.Trim().Trim('"')).Where(l => l.Length > 0))
                 {

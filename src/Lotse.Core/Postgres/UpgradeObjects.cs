@@ -13,8 +13,22 @@ internal static partial class UpgradeFindings
             yield break;
         }
 
+        // Names go to other programs as arguments, which take no line breaks; 19 looks at roles and tablespaces too.
+        foreach (var (kind, named) in old.Databases.Select(d => ("database", d.Name)).Concat(facts.To < 19 ? [] : old.Roles.Select(r => ("role", r.Name)).Concat(old.Tablespaces.Select(t => ("tablespace", t.Name)))))
+        {
+            if (named.AsSpan().ContainsAny('\n', '\r'))
+            {
+                yield return Note("pg/name-newline", Severity.Error, new(named, ValueKind.Plain), $"the name of the {kind} {new Value(named, ValueKind.Plain)} has a line break in it", "pg_upgrade hands names to pg_dump and psql, which refuse it", "src/fe_utils/string_utils.c appendShellStringNoError", named, $"pg_{kind}", $"ALTER {kind.ToUpperInvariant()} … RENAME TO a name without line breaks");
+            }
+        }
+
         foreach (var database in old.Databases)
         {
+            if (facts.To >= 19 && database.Encoding == "MULE_INTERNAL")
+            {
+                yield return Note("pg/encoding-removed", Severity.Error, new(database.Name, ValueKind.Plain), $"database {new Value(database.Name, ValueKind.Plain)} is in the encoding MULE_INTERNAL, gone in 19", "pg_upgrade does not convert text", Check + ", version 19", database.Encoding, "pg_database", "pg_dump it with --encoding=UTF8, restore it into a database in UTF8, and drop it before the upgrade");
+            }
+
             var name = new Value(database.Name, ValueKind.Plain);
             if (database.Name == "template0" && database.AllowConnections)
             {
@@ -55,6 +69,7 @@ internal static partial class UpgradeFindings
         yield return from < 14 && to >= 14 ? Blocks("pg/postfix-op", objects.PostfixOperators, "there are postfix operators, gone in 14", "the grammar no longer knows them", Check + " check_for_user_defined_postfix_ops", "drop them and use functions or prefix operators") : null;
         yield return from < 14 && to >= 14 ? Blocks("pg/poly-agg", objects.Polymorphic, "aggregates or operators rest on array functions whose arguments changed in 14", "array_append and its kin take anycompatiblearray since 14", Check + " check_for_incompatible_polymorphics", "drop them before the upgrade and make them anew afterwards with anycompatiblearray") : null;
         yield return from < 14 && to >= 14 ? Blocks("pg/user-conversion", objects.Conversions, "there are encoding conversions of your own", "the arguments of their functions changed in 14", Check + " check_for_user_defined_encoding_conversions", "drop them; make them anew afterwards with a function of the new form") : null;
+        yield return to >= 19 ? Blocks("pg/gist-inet", objects.GistInetIndexes, "indexes use the operator classes of btree_gist for inet and cidr", "they could miss rows, and 19 takes none of them over", Check + ", version 19", "DROP INDEX before the upgrade; afterwards CREATE INDEX … USING gist (column inet_ops)") : null;
         yield return from < 18 ? Blocks("pg/not-null-inherit", objects.NullableChildren, "columns of child tables may be null although the parent's may not", "pg_dump would write a schema that the new version refuses", Check + " check_for_not_null_inheritance", "ALTER TABLE child ALTER COLUMN … SET NOT NULL") : null;
 
         if (facts.NewInstallation is { LibraryFolder: { } folder } installed && installed.Version == to)

@@ -48,7 +48,7 @@ internal sealed class CatalogQueries
         new(Catalogs.Dictionary, "pg_ts_dict", "oid dictname dictnamespace dicttemplate dictinitoption", "oid >= 16384"),
         new(Catalogs.Template, "pg_ts_template", "oid tmplname"),
         new(Catalogs.Collation, "pg_collation", "oid collname collprovider colllocale colliculocale collcollate collversion collisdeterministic"),
-        new(Catalogs.OperatorClass, "pg_opclass", "oid opcname opckeytype"),
+        new(Catalogs.OperatorClass, "pg_opclass", "oid opcname opckeytype opcmethod opcdefault"),
         new(Catalogs.Range, "pg_range", "rngtypid rngsubtype rngcollation rngmultitypid"),
     ];
 
