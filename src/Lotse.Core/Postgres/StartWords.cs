@@ -11,12 +11,23 @@ internal static class StartWords
 
     private static readonly Dictionary<char, string> Names = new()
     {
-        ['B'] = "shared_buffers", ['h'] = "listen_addresses", ['k'] = "unix_socket_directories", ['N'] = "max_connections", ['p'] = "port", ['S'] = "work_mem", ['W'] = "post_auth_delay",
+        ['B'] = "shared_buffers",
+        ['h'] = "listen_addresses",
+        ['k'] = "unix_socket_directories",
+        ['N'] = "max_connections",
+        ['p'] = "port",
+        ['S'] = "work_mem",
+        ['W'] = "post_auth_delay",
     };
 
     private static readonly Dictionary<char, (string Name, string Value)> Switches = new()
     {
-        ['F'] = ("fsync", "off"), ['i'] = ("listen_addresses", "*"), ['l'] = ("ssl", "on"), ['O'] = ("allow_system_table_mods", "on"), ['P'] = ("ignore_system_indexes", "on"), ['s'] = ("log_statement_stats", "on"),
+        ['F'] = ("fsync", "off"),
+        ['i'] = ("listen_addresses", "*"),
+        ['l'] = ("ssl", "on"),
+        ['O'] = ("allow_system_table_mods", "on"),
+        ['P'] = ("ignore_system_indexes", "on"),
+        ['s'] = ("log_statement_stats", "on"),
     };
 
     /// <summary>Reads postmaster.opts: the program, and every word between quotation marks.</summary>
