@@ -136,6 +136,7 @@ public class PostgresTests
             CREATE OPERATOR !@ (leftarg = bigint, procedure = numeric_fac);
             CREATE TABLE p (a int NOT NULL); CREATE TABLE k () INHERITS (p); ALTER TABLE k ALTER a DROP NOT NULL;
             CREATE TABLE fine (a regclass, b regtype, c regrole); CREATE TYPE procs AS RANGE (subtype = regprocedure); CREATE TABLE ranges (a procs);
+            CREATE TABLE pt (a int); CREATE POLICY seen ON pt USING (EXISTS (SELECT datlastsysoid FROM pg_database)); CREATE TABLE df (a boolean DEFAULT pg_is_in_backup());
             CREATE VIEW gone AS SELECT datname, datlastsysoid, pg_is_in_backup() FROM pg_database;
             CREATE FUNCTION lost(int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM k WHERE a = $1'; CREATE INDEX ON fine (lost(1));
             CREATE FUNCTION found(int) RETURNS int LANGUAGE sql IMMUTABLE AS $f$ SELECT length('FROM k') -- k $f$; CREATE INDEX ON fine (found(1));
@@ -145,7 +146,7 @@ public class PostgresTests
         Assert.Equal(1, ran.ExitCode);
         var findings = JsonDocument.Parse(ran.Output).RootElement.GetProperty("findings").EnumerateArray().Where(f => f.GetProperty("severity").GetString() == "error").Select(f => f.GetProperty("id").GetString()).Order();
         Assert.Equal(["pg/composite", "pg/db-noconn", "pg/function-search-path", "pg/not-null-inherit", "pg/poly-agg", "pg/postfix-op", "pg/reg-columns", "pg/view-removed-col"], findings);
-        foreach (var named in new[] { "public.ranges.a", "pg_database.datlastsysoid", "pg_is_in_backup()", "uses public.lost" })
+        foreach (var named in new[] { "public.ranges.a", "pg_database.datlastsysoid", "pg_is_in_backup()", "uses public.lost", "public.pt names pg_database.datlastsysoid", "public.df calls pg_is_in_backup()" })
         {
             Assert.Contains(named, ran.Text, StringComparison.Ordinal);
         }

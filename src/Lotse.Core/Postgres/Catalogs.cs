@@ -11,7 +11,8 @@ internal sealed class Catalogs
     /// <summary>Oids of catalogs that never change (src/include/catalog/pg_*.h).</summary>
     public const uint Type = 1247, Attribute = 1249, Procedure = 1255, Class = 1259, AuthId = 1260, Tablespace = 1213, Database = 1262,
         Aggregate = 2600, Conversion = 2607, Depend = 2608, Index = 2610, Inherits = 2611, Namespace = 2615, Operator = 2617, Rewrite = 2618,
-        Extension = 3079, Dictionary = 3600, Template = 3764, Collation = 3456, Subscription = 6100, Language = 2612, OperatorClass = 2616, Range = 3541, SubscriptionRelation = 6102, Origin = 6000;
+        Extension = 3079, Dictionary = 3600, Template = 3764, Collation = 3456, Subscription = 6100, Language = 2612, OperatorClass = 2616, Range = 3541, SubscriptionRelation = 6102, Origin = 6000,
+        Policy = 3256, ColumnDefault = 2604, Constraint = 2606, Trigger = 2620, Statistics = 3381, PublicationRelation = 6106, PartitionedTable = 3350;
 
     private readonly Host host;
     private readonly string folder;

@@ -35,6 +35,11 @@ public sealed record DictionaryUse(string Name, string[] Files);
 /// <param name="Version">Recorded version; null: none.</param>
 public sealed record OrderedIndex(string Index, string Table, string Collation, string Provider, string? Locale, string? Version);
 
+/// <summary>A relation that stores what the server's Unicode says of text.</summary>
+/// <param name="Relation">schema.name of a table with such a constraint, an index, a partitioned table or a materialized view.</param>
+/// <param name="OnlyByDefault">Whether it does so only where the database's own collation is of the provider builtin.</param>
+public sealed record UnicodeUse(string Relation, bool OnlyByDefault);
+
 /// <summary>What in a database bears on an upgrade.</summary>
 public sealed record DatabaseObjects
 {
@@ -88,6 +93,9 @@ public sealed record DatabaseObjects
 
     /// <summary>Options that columns carry, each with one of them.</summary>
     public ColumnOption[] ColumnOptions { get; init => field = value ?? []; } = [];
+
+    /// <summary>Relations that follow from the version of Unicode in the server (since 17).</summary>
+    public UnicodeUse[] UnicodeUses { get; init => field = value ?? []; } = [];
 
     /// <summary>Tables of users.</summary>
     public int Tables { get; init; }

@@ -55,7 +55,7 @@ internal static partial class LogDiagnosis
         }
 
         var failed = refused ?? phase;
-        var findings = Clean(found);
+        var findings = Clean(found, upgrade);
         gaveUp |= refused is not null || consult is not null || findings.Any(f => f.Severity == Severity.Error);
         var reasons = new List<Reason>();
         if (upgrade && !complete && gaveUp && failed is not null)
@@ -127,7 +127,7 @@ internal static partial class LogDiagnosis
     }
 
     /// <summary>Takes out what another line says better.</summary>
-    private static Finding[] Clean(List<Finding> found)
+    private static Finding[] Clean(List<Finding> found, bool upgrade)
     {
         bool Has(params ReadOnlySpan<string> ids)
         {
@@ -169,6 +169,17 @@ internal static partial class LogDiagnosis
         {
             // Newer versions say one sentence of both: closed databases, and half dropped ones.
             found[closed] = found[closed] with { Certainty = Certainty.Inferred };
+        }
+
+        // pg_upgrade starts the servers itself: that nobody answered it, or that a lock file is there, follows from what is said of the cluster.
+        if (upgrade && Has("pg/old-running", "pg/stale-pid"))
+        {
+            found.RemoveAll(f => f.Id == "pg/already-running");
+        }
+
+        if (upgrade && found.Exists(f => f.Id != "pg/no-server" && (f.Severity == Severity.Error || f.Id == "pg/stale-pid")))
+        {
+            found.RemoveAll(f => f.Id == "pg/no-server");
         }
 
         // The general sentence says nothing beside the names.

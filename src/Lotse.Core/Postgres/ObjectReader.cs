@@ -41,7 +41,8 @@ internal sealed class ObjectReader
         }
 
         var tables = objects.Relations.Values.Where(r => r.Oid >= FirstNormal && (r.Kind is 'r' or 'm' or 'p') && !objects.IsSystem(r.Namespace)).ToArray();
-        var (columns, functions) = ViewReader.Read(objects);
+        StoredTree[] trees = [.. StoredTrees.Read(objects)];
+        var (columns, functions) = ViewReader.Read(objects, trees);
         var (risky, broken) = SearchPathReader.Read(objects);
         return new()
         {
@@ -59,6 +60,7 @@ internal sealed class ObjectReader
             SystemColumns = columns,
             SystemFunctions = functions,
             OrderedIndexes = IndexReader.Read(objects),
+            UnicodeUses = major >= 17 ? UnicodeReader.Read(objects, trees) : [],
             FunctionIndexes = risky,
             BrokenIndexes = broken,
             ColumnOptions = [.. objects.ColumnOptions.Select(o => new ColumnOption(o.Key, o.Value))],

@@ -190,6 +190,27 @@ internal static partial class UpgradeFindings
         }
     }
 
+    /// <summary>check_for_unicode_update: what follows from the Unicode that is built into the server.</summary>
+    private static IEnumerable<Finding?> UnicodeVersions(PlanFacts facts)
+    {
+        if (facts.To <= facts.Old.Version || VersionTables.Unicode(facts.Old.Version) is not { } was || VersionTables.Unicode(facts.To) is not { } now || was == now)
+        {
+            yield break;
+        }
+
+        foreach (var database in facts.Old.Databases.Where(d => d.Encoding == "UTF8" && d.Objects is not null))
+        {
+            var uses = database.Objects!.UnicodeUses.Where(u => !u.OnlyByDefault || UnicodeReader.IsOfUnicode(database.Provider, database.Locale ?? database.Collate)).Select(u => u.Relation).ToArray();
+            if (uses.Length > 0)
+            {
+                yield return new("pg/unicode-version", Severity.Warning, Certainty.Inferred, new(database.Name, ValueKind.Plain),
+                    $"in database {new Value(database.Name, ValueKind.Plain)} {ClusterFindings.Plural(uses.Length, "relation stores", "relations store")} what Unicode {was} said, and {facts.To} has {now}: {new Value(Names(uses), ValueKind.Plain)}",
+                    [new("both servers have the same Unicode", Verdict.No, "src/common/unicode; " + Check + " check_for_unicode_update", [.. uses.Take(50).Select(u => new Seen($"{new Value(u, ValueKind.Plain)}", $"catalogs of {ByteText.Escape(database.Name)}"))])],
+                    [new("after the upgrade: REINDEX what are indexes, REFRESH MATERIALIZED VIEW what are views"), new("constraints and partitions: SELECT the rows that no longer fit; only characters that are new or whose case changed can be among them")]);
+            }
+        }
+    }
+
     /// <summary>The indexes of a database whose order may be another under the new libraries.</summary>
     internal static (string[] Indexes, string Was, string Now, bool Proven) MovedIndexes(PlanFacts facts, Database database)
     {

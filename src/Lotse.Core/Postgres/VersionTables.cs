@@ -37,6 +37,11 @@ internal static class VersionTables
 
     public static IReadOnlyList<Lifetime> Lifetimes => field ??= [.. Rows("lifetimes.tsv").Select(r => new Lifetime(Number(r[0]), DateOnly.ParseExact(r[1], "yyyy-MM-dd", CultureInfo.InvariantCulture)))];
 
+    /// <summary>The version of Unicode that is built into a major version, as its unicode_version() says; null: before 17 nothing asks for it.</summary>
+    public static string? Unicode(int major) => (unicode ??= Rows("unicode.tsv").ToDictionary(r => Number(r[0]), r => r[1])).GetValueOrDefault(major);
+
+    private static Dictionary<int, string>? unicode;
+
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
     /// <summary>The rows of a table in Data, without its comments.</summary>

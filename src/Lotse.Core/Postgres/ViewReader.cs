@@ -3,36 +3,28 @@ using System.Globalization;
 namespace Lotse.Postgres;
 
 /// <summary>
-/// What rules of users (views, materialized views, rules of tables) name of the system. pg_depend does not say it of pinned
+/// What views, rules, policies, functions and the like of users name of the system. pg_depend does not say it of pinned
 /// objects, so the stored tree is read: of each relation it holds the set of columns that are used (src/backend/nodes/outfuncs.c).
 /// </summary>
 internal static class ViewReader
 {
     /// <summary>Columns of catalogs and system views, and functions, that some version no longer has.</summary>
-    public static (SystemColumnUse[] Columns, SystemFunctionUse[] Functions) Read(CatalogObjects objects)
+    public static (SystemColumnUse[] Columns, SystemFunctionUse[] Functions) Read(CatalogObjects objects, IEnumerable<StoredTree> trees)
     {
         var columns = new HashSet<SystemColumnUse>();
         var functions = new HashSet<SystemFunctionUse>();
         var watched = VersionTables.Columns.Select(c => c.View).ToHashSet(StringComparer.Ordinal);
-        foreach (var row in objects.Catalogs.Of(objects.Folder, Catalogs.Rewrite))
+        foreach (var (owner, _, tree) in trees)
         {
-            if (row.UInt("ev_class") is not (>= CatalogObjects.FirstNormal and var owner) || !objects.Relations.TryGetValue(owner, out var view))
+            foreach (var (relation, numbers) in UsedColumns(tree, objects.Major))
             {
-                continue;
-            }
-
-            foreach (var tree in new[] { objects.Catalogs.Whole(objects.Folder, row, "ev_action"), objects.Catalogs.Whole(objects.Folder, row, "ev_qual") })
-            {
-                foreach (var (relation, numbers) in UsedColumns(tree ?? "", objects.Major))
+                if (relation < CatalogObjects.FirstNormal && objects.Relations.TryGetValue(relation, out var system) && watched.Contains(system.Name) && objects.Columns.TryGetValue(relation, out var there))
                 {
-                    if (relation < CatalogObjects.FirstNormal && objects.Relations.TryGetValue(relation, out var system) && watched.Contains(system.Name) && objects.Columns.TryGetValue(relation, out var there))
-                    {
-                        columns.UnionWith(there.Where(c => numbers.Contains(c.Number)).Select(c => new SystemColumnUse(objects.Name(view), system.Name, c.Name)));
-                    }
+                    columns.UnionWith(there.Where(c => numbers.Contains(c.Number)).Select(c => new SystemColumnUse(owner, system.Name, c.Name)));
                 }
-
-                functions.UnionWith(UsedFunctions(tree ?? "").Where(VersionTables.Functions.ContainsKey).Select(f => new SystemFunctionUse(objects.Name(view), f)));
             }
+
+            functions.UnionWith(UsedFunctions(tree).Where(VersionTables.Functions.ContainsKey).Select(f => new SystemFunctionUse(owner, f)));
         }
 
         return ([.. columns.OrderBy(u => u.View, StringComparer.Ordinal).ThenBy(u => u.Column, StringComparer.Ordinal)], [.. functions.OrderBy(u => u.View, StringComparer.Ordinal).ThenBy(u => u.Function)]);
