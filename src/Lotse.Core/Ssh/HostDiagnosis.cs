@@ -143,7 +143,7 @@ public static class HostDiagnosis
         var asked = Array.Find(probe.Keys, k => k.File == (identity.PublicFile ?? identity.File) && k.Type == key.Type);
         var obstacle = Array.Find(login.Obstacles, o => o.What is "key" or "signature");
         var stage = obstacle?.Stage ?? LoginStage.Ok;
-        var signature = LoginPrediction.ChooseSignature(client.UserKeys, server.ServerSigAlgs, server.HidesSha2, key.KeyType);
+        var signature = LoginPrediction.ChooseSignature(client, server, key.KeyType);
         var cause = stage switch
         {
             LoginStage.KeyLoad => key.KeyType.IsRsa ? "rsa-too-small-client" : "dsa-key-gone",
