@@ -95,6 +95,13 @@ public class LogTests
         Assert.Equal(causes, told is null ? null : string.Join(' ', told.Alternatives));
     }
 
+    /// <summary>sshd says at LogLevel INFO which option refuses a key, all but the date; at ERROR it says of none.</summary>
+    [Theory]
+    [InlineData("sshd[9]: Refused by key options\nsshd[9]: Connection closed by authenticating user a 192.0.2.7 port 39 [preauth]\n", "key-expired")]
+    [InlineData("sshd[9]: Refused by key options\n", "from-restriction key-expired")]
+    public void What_an_option_refuses_is_named_at_info_only(string log, string causes) =>
+        Assert.Equal(causes, string.Join(' ', ServerLog.Read(log, ClientLog.Read("a@box.example: Permission denied (publickey)."))!.Alternatives));
+
     /// <summary>What a service's ssh says stands in the journal behind a time, a host and a program; what a program at the other end says of itself is not ssh's.</summary>
     [Theory]
     [InlineData("Nov 26 05:00:00 laptop backup[12]: alice@box.example: Permission denied (publickey).", "permission-denied-no-detail")]
@@ -128,6 +135,8 @@ public class LogTests
     [InlineData("Cloning into 'box'...\nHost key verification failed.\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n", "hostkey-unknown")]
     [InlineData("me@laptop:~$ ssh box\nHost key verification failed.\nme@laptop:~$\n", "hostkey-unknown")]
     [InlineData("nc: can't connect to remote host (192.0.2.1): Connection refused\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n", "proxy-failed")]
+    [InlineData("/etc/ssh/ssh_config line 53: Unsupported option \"gssapiauthentication\"\r\n/bin/sh: exec: line 0: nosuch: not found\nssh_exchange_identification: Connection closed by remote host\r\n", "proxy-failed")]
+    [InlineData("KnownHostsCommand-ORDER /bin/false failed, status 1\nKnownHostsCommand failed\n", "hostkey-unknown")]
     [InlineData("# Authorised use only #\nssh: connect to host box port 22: Connection refused\n", null)]
     public void Without_v_ssh_is_told_from_the_greeting_by_where_it_speaks(string log, string? cause)
     {
