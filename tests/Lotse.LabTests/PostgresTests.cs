@@ -191,7 +191,7 @@ public class PostgresTests
         Assert.StartsWith("web|13.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
         Assert.Equal(["data", "data.log", "plan", "state"], Directory.GetFileSystemEntries(lab.Folder).Select(Path.GetFileName).Where(n => !n!.StartsWith('.')).Order());
         var estimates = JsonDocument.Parse(File.ReadAllText(plan)).RootElement.GetProperty("changes").EnumerateArray().Where(c => c.TryGetProperty("estimate", out _)).Select(c => c.GetProperty("phase").GetString());
-        Assert.Equal(["stop", "init", "upgrade", "check", "configure", "start"], estimates);
+        Assert.Equal(["init", "stop", "upgrade", "check", "configure", "start"], estimates);
     }
 
     [Theory]

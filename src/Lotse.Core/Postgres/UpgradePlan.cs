@@ -20,7 +20,7 @@ internal static class UpgradePlan
 
     private static readonly (string Name, bool Apart, int Seconds)[] InContainerSteps =
     [
-        ("fetch", false, 3600), ("stop", false, 7200), ("note", true, Long), ("init", true, Moment), ("upgrade", true, Long),
+        ("fetch", false, 3600), ("init", true, Moment), ("stop", false, 7200), ("note", true, Long), ("upgrade", true, Long),
         ("check", true, Long), ("configure", true, Moment), ("place", false, Moment), (Open, true, Long), ("start", false, Long), ("statistics", false, Long),
     ];
 
@@ -48,7 +48,7 @@ internal static class UpgradePlan
             return ([.. steps], job);
         }
 
-        foreach (var (name, seconds) in new[] { ("stop", 3600), ("init", Moment), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), (Open, Long), ("start", Long), ("statistics", Long) })
+        foreach (var (name, seconds) in new[] { ("init", Moment), ("stop", 3600), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), (Open, Long), ("start", Long), ("statistics", Long) })
         {
             if (name == (job.SharesFiles ? Open : "start") && job.Debian?.KeepFromStarting(job.From) is { } edit)
             {
