@@ -1,5 +1,3 @@
-using System.IO.Enumeration;
-
 namespace Lotse.Ssh.Logs;
 
 /// <summary>Who says a line of a log without -v.</summary>
@@ -34,6 +32,9 @@ internal enum Speaker
 /// </summary>
 internal static class QuietLog
 {
+    /// <summary>No sentence of ssh's is longer than its lists of names.</summary>
+    private const int Longest = 2048;
+
     private static readonly Lazy<(Speaker Speaker, string Pattern)[]> Table = new(() => [.. SshTable.Rows("client-lines").Select(r => (Enum.Parse<Speaker>(r[0], ignoreCase: true), r[1]))]);
 
     /// <summary>What a log without debug lines means, which does not say of itself whether the login worked.</summary>
@@ -97,9 +98,10 @@ internal static class QuietLog
     /// <summary>Who says a line, by the words alone.</summary>
     public static Speaker Of(string text)
     {
+        var line = text.AsSpan(0, Math.Min(text.Length, Longest));
         foreach (var (speaker, pattern) in Table.Value)
         {
-            if (FileSystemName.MatchesSimpleExpression(pattern, text, ignoreCase: false))
+            if (AlgorithmList.Matches(line, pattern))
             {
                 return speaker;
             }
