@@ -248,11 +248,11 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         Start($"{job.Work}/log/server.log", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
     }
 
-    /// <summary>Starts a server for its users, with its own configuration.</summary>
-    public void StartForOthers(string directory, string programs, string? configFile, string log)
+    /// <summary>Starts a server for its users, with its own configuration and what it was started with before.</summary>
+    public void StartForOthers(string directory, string programs, string? configFile, string[] startedWith, string log)
     {
         var outside = configFile is not null && !configFile.StartsWith(directory + "/", StringComparison.Ordinal);
-        Start(log, [$"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", log, .. outside ? new[] { "-o", $"-c config_file='{configFile}' -p {job.Port}" } : ["-o", $"-p {job.Port}"], "start"]);
+        Start(log, [$"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", log, "-o", $"-p {job.Port}{StartWords.ForShell(outside ? startedWith.Prepend($"config_file={configFile}") : startedWith)}", "start"]);
     }
 
     /// <summary>

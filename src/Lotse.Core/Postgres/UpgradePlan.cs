@@ -97,6 +97,7 @@ internal static class UpgradePlan
             needed.Add($"shared_preload_libraries={preload.Value}");
         }
 
+        var started = facts.Container is null && facts.Debian is null && old.IsRunning ? StartWords.Settings(old.StartedWith).Where(s => s.Name != "port" && !NotCarried.Contains(s.Name)).ToArray() : [];
         var job = new UpgradeJob()
         {
             Old = old.Directory,
@@ -114,6 +115,8 @@ internal static class UpgradePlan
             Debian = facts.Container is null ? facts.Debian : null,
             IsServing = old.IsRunning,
             Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
+            StartedWith = [.. started.Select(s => $"{s.Name}={s.Value}")],
+            StartNewWith = [.. started.Where(s => !removed.Contains(s.Name) && !refused.Contains(s.Name)).Select(s => $"{s.Name}={s.Value}")],
             ConfigFile = old.ConfigFile,
             HbaFile = old.HbaFile,
             IdentFile = old.Setting("ident_file")?.Value,

@@ -346,7 +346,7 @@ public static class UpgradeSteps
         }
         else
         {
-            programs.StartForOthers(directory, binaries, configFile, log);
+            programs.StartForOthers(directory, binaries, configFile, directory == job.Old ? job.StartedWith : job.StartNewWith, log);
         }
     }
 
