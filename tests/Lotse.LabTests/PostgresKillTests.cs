@@ -16,7 +16,7 @@ public class PostgresKillTests(ITestOutputHelper output)
     /// <summary>What may die: lotse alone, the program that works at that moment, servers, everything (as in a power cut), the room on the disk, or the disk itself.</summary>
     private static readonly string[] Victims = ["lotse", "pg_upgrade", "server", "all", "room", "disk"];
 
-    private static readonly string[] Phases = ["stop", "init", "upgrade", "check", "configure", "place", "open", "start", "statistics"];
+    private static readonly string[] Phases = ["init", "stop", "upgrade", "check", "configure", "place", "open", "start", "statistics"];
 
     /// <summary>What pg_upgrade says before it does something, in pg_upgrade_internal.log.</summary>
     private static readonly string[] Stages =

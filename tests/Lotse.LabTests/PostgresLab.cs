@@ -51,7 +51,7 @@ internal sealed class PostgresLab : IDisposable
         return directory;
     }
 
-    public void Start(int version, string directory, int port) => AsOwner(Minute, $"{Programs(version)}/pg_ctl", "-D", directory, "-w", "-l", directory + ".log", "-o", $"-p {port}", "start");
+    public void Start(int version, string directory, int port, string words = "") => AsOwner(Minute, $"{Programs(version)}/pg_ctl", "-D", directory, "-w", "-l", directory + ".log", "-o", $"-p {port} {words}", "start");
 
     public static void Stop(string directory)
     {

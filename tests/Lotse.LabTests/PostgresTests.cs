@@ -86,7 +86,7 @@ public class PostgresTests
     public void A_running_cluster_is_upgraded_and_everybody_logs_in_as_before(string mode)
     {
         using var lab = new PostgresLab();
-        var (data, port) = Running(lab, 13);
+        var (data, port) = Running(lab, 13, "-S 5000 -c \"cluster_name=what's it\" --operator-precedence-warning=on");
 
         // What the configuration names has to come with it.
         File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all @people 127.0.0.1/32 md5\n");
@@ -104,16 +104,17 @@ public class PostgresTests
             Assert.StartsWith($"{user}|15.", PostgresLab.LogIn(port, user, password, "shop", "SELECT current_user, current_setting('server_version'), current_setting('work_mem'), count(*) FROM t"), StringComparison.Ordinal);
         }
 
-        Assert.Equal("on|own.crt", lab.Ask(port, "boss", "shop", "SELECT current_setting('ssl'), current_setting('ssl_cert_file')"));
+        Assert.Equal("on|own.crt|what's it", lab.Ask(port, "boss", "shop", "SELECT current_setting('ssl'), current_setting('ssl_cert_file'), current_setting('cluster_name')"));
         Assert.Equal("own root boss\n", File.ReadAllText(data + "-15/pg_ident.conf"));
         Assert.Contains("archive_command = 'cp ''%p'' /nowhere'", File.ReadAllText(data + "-15/postgresql.auto.conf"), StringComparison.Ordinal);
         Assert.DoesNotContain("nowhere", File.ReadAllText(plan), StringComparison.Ordinal);
-        Assert.Equal("8MB|3000|11|1", lab.Ask(port, "boss", "shop", "SELECT current_setting('work_mem'), (SELECT count(*) FROM t), nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata)"));
+        Assert.Equal("5000kB|3000|11|1", lab.Ask(port, "boss", "shop", "SELECT current_setting('work_mem'), (SELECT count(*) FROM t), nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata)"));
         var undone = lab.Lotse("undo");
         if (mode == "copy")
         {
             Assert.True(undone.ExitCode == 0, undone.Text + undone.ErrorText);
             Assert.StartsWith("web|13.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
+            Assert.Equal("what's it|5000kB|on", lab.Ask(port, "boss", "shop", "SELECT current_setting('cluster_name'), current_setting('work_mem'), current_setting('operator_precedence_warning')"));
             Assert.False(Directory.Exists(data + "-15"));
         }
         else
@@ -193,7 +194,7 @@ public class PostgresTests
         Assert.StartsWith("web|13.", PostgresLab.LogIn(port, "web", "web's", "shop", "SELECT current_user, current_setting('server_version')"), StringComparison.Ordinal);
         Assert.Equal(["data", "data.log", "plan", "state"], Directory.GetFileSystemEntries(lab.Folder).Select(Path.GetFileName).Where(n => !n!.StartsWith('.')).Order());
         var estimates = JsonDocument.Parse(File.ReadAllText(plan)).RootElement.GetProperty("changes").EnumerateArray().Where(c => c.TryGetProperty("estimate", out _)).Select(c => c.GetProperty("phase").GetString());
-        Assert.Equal(["stop", "init", "upgrade", "check", "configure", "start"], estimates);
+        Assert.Equal(["init", "stop", "upgrade", "check", "configure", "start"], estimates);
     }
 
     [Theory]
@@ -234,13 +235,13 @@ public class PostgresTests
     }
 
     /// <summary>A cluster with two kinds of logins, a setting of ALTER SYSTEM, and something in it; its server runs.</summary>
-    private static (string Data, int Port) Running(PostgresLab lab, int version)
+    private static (string Data, int Port) Running(PostgresLab lab, int version, string words = "")
     {
         var data = lab.Initialise(version, "data", "-U", "boss", "-E", "UTF8", "--locale=C");
         var port = PostgresLab.FreePort();
         File.AppendAllText(data + "/postgresql.conf", $"port = {port}\n");
         File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 md5\n");
-        lab.Start(version, data, port);
+        lab.Start(version, data, port, words);
         lab.Ask(port, "boss", "postgres", Workload);
         lab.Ask(port, "boss", "postgres", "ALTER SYSTEM SET work_mem = '8MB'");
         lab.Ask(port, "boss", "postgres", "ALTER SYSTEM SET archive_command = 'cp ''%p'' /nowhere'");

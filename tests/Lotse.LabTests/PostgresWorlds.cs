@@ -337,17 +337,35 @@ internal sealed class ContainerWorld : IUpgradeWorld
 
     public ContainerWorld(string engine, bool clones)
     {
-        this.engine = engine;
+        (this.engine, lab) = (engine, EngineOf(engine));
         disk = new(clones ? "xfs" : "ext4");
+        try
+        {
+            Fill();
+        }
+        catch
+        {
+            disk.Dispose();
+            throw;
+        }
+    }
+
+    private static ContainerLab EngineOf(string engine)
+    {
         if (!Engines.TryGetValue(engine, out var there))
         {
-            Engines[engine] = there = new(engine);
+            there = new(engine);
+            AppDomain.CurrentDomain.ProcessExit += (_, _) => there.Dispose();
             there.Image(13);
             there.Image(18);
-            AppDomain.CurrentDomain.ProcessExit += (_, _) => there.Dispose();
+            Engines[engine] = there;
         }
 
-        lab = there;
+        return there;
+    }
+
+    private void Fill()
+    {
         Lab.Run(TimeSpan.FromMinutes(1), "install", "-d", "-o", "999", "-g", "999", $"{disk.Folder}/db", $"{disk.Folder}/db/data");
         Lab.Run(TimeSpan.FromMinutes(1), "chmod", "755", disk.Folder);
         lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=boss", "-e", "POSTGRES_PASSWORD=pw", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8", "-v", $"{disk.Folder}/db/data:/var/lib/postgresql/data", "localhost/postgres:13");

@@ -29,6 +29,7 @@ public sealed class SshInitrdImageTests : IDisposable
         Assert.Equal(["ssh/initrd-no-address"], Ids(Preflight(root, "root=/dev/mapper/cryptroot ro quiet")));
 
         EveryForm(root);
+        OfAnotherMaker(root);
         WithoutALibrary(root);
 
         File.WriteAllText(root + "/etc/dropbear/initramfs/authorized_keys", "");
@@ -76,7 +77,7 @@ public sealed class SshInitrdImageTests : IDisposable
 
         // Something in front of it, uncompressed, as the kernel takes it: microcode, and since Debian 13 the modules.
         Shell("gzip -dc \"$0\" >\"$1\"; mkdir -p \"$3/kernel/x86\"; echo fake >\"$3/kernel/x86/microcode\"; cd \"$3\" && find . | cpio -o -H newc --quiet >\"$3.cpio\"");
-        foreach (var form in new[] { "lz4 -l -c \"$1\"", "cat \"$3.cpio\" \"$1\"", "cat \"$3.cpio\" \"$3.cpio\"; zstd -q -1 -c \"$1\"" })
+        foreach (var form in new[] { "lz4 -l -c \"$1\"", "cat \"$3.cpio\"; xz -0 --check=crc32 <\"$1\"", "xz -0 --format=lzma <\"$1\"", "cat \"$3.cpio\"; bzip2 -1 <\"$1\"", "cat \"$3.cpio\" \"$1\"", "cat \"$3.cpio\" \"$3.cpio\"; zstd -q -1 -c \"$1\"" })
         {
             var envelope = SshLab.Json("ssh", "preflight", Shell($"{{ {form}; }} >\"$2\""), "--cmdline", Address);
             Assert.True(Ids(envelope).Length == 0 && envelope.GetProperty("exit").GetInt32() == 0, $"{form}: {envelope}");
@@ -102,6 +103,34 @@ public sealed class SshInitrdImageTests : IDisposable
         var told = SshLab.Json("ssh", "preflight", folder, "--cmdline", Address);
         Assert.Contains("ssh/initrd-no-dropbear", Ids(told));
         Assert.Contains("does not start", told.ToString(), StringComparison.Ordinal);
+
+        // The same program for another architecture (elf(5) e_machine 183, AArch64): nothing is known of it, and that is said.
+        var program = Directory.EnumerateFiles(folder, "dropbear", SearchOption.AllDirectories).First(f => new FileInfo(f).Length > 1000);
+        using (var file = File.OpenWrite(program))
+        {
+            file.Position = 18;
+            file.Write([183, 0]);
+        }
+
+        var foreign = SshLab.Json("ssh", "preflight", folder, "--cmdline", Address);
+        Assert.Equal((3, 0), (foreign.GetProperty("exit").GetInt32(), Ids(foreign).Length));
+        Assert.Contains("is a program for arm64", foreign.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>An image that another program has made: its server is asked, and who starts it and what unlocks the disk is not known.</summary>
+    private void OfAnotherMaker(string root)
+    {
+        var folder = lab.At("dracut");
+        SshLab.Must("unmkinitramfs", root + Image, folder);
+        var main = Directory.Exists(folder + "/main") ? folder + "/main" : folder;
+        Directory.CreateDirectory(main + "/usr/lib/dracut");
+        File.Delete(main + "/bin/cryptroot-unlock");
+        var told = SshLab.Json("ssh", "preflight", main, "--cmdline", "rd.neednet=1 ip=dhcp");
+        Assert.Equal((3, 0), (told.GetProperty("exit").GetInt32(), Ids(told).Length));
+        Assert.True(told.GetProperty("answer").GetProperty("keys")[0].GetProperty("accepted").GetBoolean());
+
+        File.Delete(Directory.EnumerateFiles(main, "dropbear", SearchOption.AllDirectories).First(f => new FileInfo(f).Length > 1000));
+        Assert.Equal(["ssh/initrd-no-dropbear"], Ids(SshLab.Json("ssh", "preflight", main, "--cmdline", Address)));
     }
 
     /// <summary>The public half of a key on a token (PROTOCOL.u2f): its type, 32 bytes, the application.</summary>
@@ -121,7 +150,7 @@ public sealed class SshInitrdImageTests : IDisposable
     /// <summary>What makes images with an ssh server in a release of Debian, and its apt.</summary>
     internal static DebianRoot Packages(string release)
     {
-        Lab.Needs("unmkinitramfs", "unshare", "dropbearkey", "zstd", "lz4", "cpio");
+        Lab.Needs("unmkinitramfs", "unshare", "dropbearkey", "zstd", "lz4", "xz", "bzip2", "cpio");
         return DebianRoot.Of(
             release, "initramfs", "initramfs-tools", "dropbear-initramfs", "cryptsetup-initramfs", "busybox", "dash", "coreutils", "sed", "grep", "findutils", "mawk", "tar", "gzip", "util-linux", "bash", "debianutils", "kmod", "udev",
             "libc-bin", "linux-base", "login", "passwd", "mount", "apt", "dpkg", "diffutils", "openssh-client");

@@ -23,6 +23,7 @@ internal static class SshAuditCommand
     private static int Run(Invocation call) => Hosting.With(call, host =>
     {
         var then = SshVersion.Parse(call["--client-version"] ?? "10.6") ?? throw new UsageException($"--client-version \"{ByteText.Escape(call["--client-version"]!)}\" is not a version of OpenSSH", "for example: --client-version 10.0");
+        SshProbe.SayCommands(call, host);
         var facts = Read(call, host, then);
         if (call.Has("--probe"))
         {
@@ -65,7 +66,7 @@ internal static class SshAuditCommand
 
     private static SshAuditFacts Read(Invocation call, Host host, SshVersion then)
     {
-        var read = SshAuditFacts.Read(host, SshProbe.Home, SshProbe.Cache, then, call["--config"] is { } file ? Path.GetFullPath(file) : null);
+        var read = SshAuditFacts.Read(host, SshProbe.Home, SshProbe.Cache, then, SshProbe.Config(call), runsCommands: true);
         return read.Ok ? read.Value : throw new NotKnownException(read.Error!.Message);
     }
 }

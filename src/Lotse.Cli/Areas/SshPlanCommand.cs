@@ -36,7 +36,8 @@ internal static class SshPlanCommand
     private static int MakePlan(Invocation call) => Planning.Make(call, "ssh", host =>
     {
         var name = SshProbe.Name(call);
-        var file = call["--config"] is { } given ? Path.GetFullPath(given) : null;
+        var file = SshProbe.Config(call);
+        SshProbe.SayCommands(call, host);
         var facts = SshPlanFacts.Read(host, name, SshProbe.Home, file);
         if (!facts.Ok)
         {
@@ -75,7 +76,7 @@ internal static class SshPlanCommand
     /// <summary>What the server itself says, with what is known of its release.</summary>
     private static ProbeFacts Asked(Invocation call, Host host)
     {
-        var (_, facts) = SshProbe.Ask(call, host, [], call["--config"] is { } given ? Path.GetFullPath(given) : null);
+        var (_, facts) = SshProbe.Ask(call, host, [], SshProbe.Config(call));
         return facts.Kex.Length == 0 ? throw new NotKnownException($"{ByteText.Escape(facts.Address)} could not be asked: {facts.Trouble}", "--server dropbear:RELEASE or openssh:RELEASE plans from the tables") : facts;
     }
 }

@@ -28,6 +28,7 @@ internal static class SshProbe
 
     private static int Run(Invocation call) => Hosting.With(call, host =>
     {
+        SayCommands(call, host);
         var (_, facts) = Ask(call, host, given: [.. call.All("--key"), .. call.Arguments.Skip(1)]);
         return General.Print(call, ProbeReport.Of(facts));
     });
@@ -62,6 +63,20 @@ internal static class SshProbe
         var spared = call.Has("--user") && call.Has("--port") && keys.Length > 0 && System.Net.IPAddress.TryParse(name, out _);
         var settings = spared ? null : SshSettings.Read(host, name, config) is { Ok: true, Value: var read } ? read : null;
         return Ask(call, host, SshTarget.Of(host, name, Home, settings, call.Number("--port"), call["--user"], keys));
+    }
+
+    /// <summary>The file of --config; null: the user's own and the system's.</summary>
+    public static string? Config(Invocation call) => call["--config"] is { } given ? Path.GetFullPath(given) : null;
+
+    /// <summary>ssh tells what a name means, and to do so runs the commands of Match exec, as at every login: nothing is run here that was not told before.</summary>
+    public static void SayCommands(Invocation call, Host host)
+    {
+        foreach (var option in SshConfigFiles.Commands(host, Home, Config(call)))
+        {
+            call.Errors.Line($"lotse: ssh -G runs the command in {ByteText.Escape(option.File)}:{option.Line.ToString(CultureInfo.InvariantCulture)}: Match {ByteText.Escape(option.Value)}");
+        }
+
+        call.Errors.Flush();
     }
 
     /// <summary>Asks, not more often than the server bears, and keeps the answer.</summary>

@@ -31,11 +31,12 @@ internal static class SshUnlockCommand
         }
 
         using var host = new Hosts.LocalHost();
+        SshProbe.SayCommands(call, host);
         var report = SshUnlock.Run(host, name, passphrase, TimeSpan.FromSeconds(double.Parse(call["--timeout"] ?? "90", CultureInfo.InvariantCulture)), line =>
         {
             call.Errors.Line(line.ToString());
             call.Errors.Flush();
-        }, call["--config"] is { } file ? Path.GetFullPath(file) : null);
+        }, SshProbe.Config(call));
         Array.Clear(passphrase);
         return General.Print(call, report);
     }

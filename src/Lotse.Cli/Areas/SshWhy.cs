@@ -77,8 +77,8 @@ internal static class SshWhy
 
     private static int OfHost(Invocation call, Host host)
     {
-        var config = call["--config"] is { } given ? Path.GetFullPath(given) : null;
-        var settings = SshSettings.Read(host, call.Arguments[0], config);
+        SshProbe.SayCommands(call, host);
+        var settings = SshSettings.Read(host, call.Arguments[0], SshProbe.Config(call));
         if (!settings.Ok)
         {
             // ssh refuses its own configuration: that is why the login fails.

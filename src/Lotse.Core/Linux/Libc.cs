@@ -137,6 +137,17 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "geteuid")]
     public static partial uint GetEffectiveUserId();
 
+    [LibraryImport("libc", EntryPoint = "getegid")]
+    public static partial uint GetEffectiveGroupId();
+
+    /// <summary>setfsuid(2): of this thread alone; what was before is returned, whether or not it worked.</summary>
+    [LibraryImport("libc", EntryPoint = "setfsuid")]
+    public static partial int SetFileUser(uint uid);
+
+    /// <summary>setfsgid(2), likewise.</summary>
+    [LibraryImport("libc", EntryPoint = "setfsgid")]
+    public static partial int SetFileGroup(uint gid);
+
     // Variadic in C; on x86-64 and arm64 Linux six integer registers carry the arguments either way.
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     public static partial nint SystemCall(nint number, nint a, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0);

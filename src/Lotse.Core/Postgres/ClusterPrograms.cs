@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Lotse.Changing;
+using Lotse.Linux;
 
 namespace Lotse.Postgres;
 
@@ -62,16 +62,11 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         return host.Run([.. Become("--init-groups"), "env", "-C", job.Sockets, .. Variables.SelectMany(v => new[] { "-u", v }), .. arguments], Day, input);
     }
 
-    /// <summary>Runs a program of this machine as the owner, in a folder that it may not reach by its path: those of engines are root's.</summary>
-    private Reading<Ran> In(string folder, params string[] arguments) => In(folder, null, arguments);
-
-    private Reading<Ran> In(string folder, byte[]? input, params string[] arguments) =>
-        host.Run(job.Container is null ? [.. Become("--init-groups"), "env", "-C", folder, .. arguments] : ["nsenter", $"--wd={folder}", "--", .. Become("--clear-groups"), .. arguments], Day, input);
-
     /// <summary>Runs a program of this machine as the owner, in a folder; it must end with 0.</summary>
     public void RunIn(string folder, params string[] arguments)
     {
-        var ran = In(folder, arguments);
+        // It may not reach the folder by its path: those of engines are root's.
+        var ran = host.Run(job.Container is null ? [.. Become("--init-groups"), "env", "-C", folder, .. arguments] : ["nsenter", $"--wd={folder}", "--", .. Become("--clear-groups"), .. arguments], Day);
         if (ran is not { Ok: true, Value.ExitCode: 0 })
         {
             throw new StepFailedException($"{ByteText.Escape(string.Join(' ', arguments.Take(4)))} in {ByteText.Escape(folder)}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[^1]) : ran.Error!.Message)}");
@@ -81,22 +76,32 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     private string[] Become(string groups)
     {
         var identity = CultureInfo.InvariantCulture;
-        return Linux.Libc.GetEffectiveUserId() == job.Uid ? [] : ["setpriv", $"--reuid={job.Uid.ToString(identity)}", $"--regid={job.Gid.ToString(identity)}", groups];
+        return Libc.GetEffectiveUserId() == job.Uid ? [] : ["setpriv", $"--reuid={job.Uid.ToString(identity)}", $"--regid={job.Gid.ToString(identity)}", groups];
     }
 
-    private static (string Folder, string Name) Split(string path) => (path[..Math.Max(1, path.LastIndexOf('/'))], "./" + path[(path.LastIndexOf('/') + 1)..]);
+    private static (string Folder, string Name) Split(string path) => (path[..Math.Max(1, path.LastIndexOf('/'))], path[(path.LastIndexOf('/') + 1)..]);
 
-    /// <summary>Writes a file as the owner, mode 0600, and brings it to the disk.</summary>
-    public void Write(string path, byte[] content)
+    /// <summary>Does something with a file in its folder, as the owner of the data.</summary>
+    private void AsOwner(string path, Action<OwnersFolder, string> use)
     {
-        // The input as it is: /dev/stdin could not be opened anew by another user.
         var (folder, name) = Split(path);
-        var written = In(folder, content, "dd", $"of={name}", "status=none", "conv=fsync");
-        if (written is not { Ok: true, Value.ExitCode: 0 } || In(folder, "chmod", "0600", name) is not { Ok: true, Value.ExitCode: 0 })
+        try
         {
-            throw new StepFailedException($"cannot write {ByteText.Escape(path)}: {(written.Ok ? ByteText.Escape(ByteText.Decode(written.Value.Errors).Trim()) : written.Error!.Message)}");
+            using var opened = OwnersFolder.Open(folder, job.Uid, job.Gid);
+            use(opened, name);
+        }
+        catch (ChangeFailedException e)
+        {
+            throw new StepFailedException(e.Message);
         }
     }
+
+    /// <summary>Writes a file as the owner, mode 0600.</summary>
+    /// <param name="path">Absolute.</param>
+    /// <param name="content">All of it.</param>
+    /// <param name="durable">Whether it is on the disk when this returns: what only running programs need may do without.</param>
+    /// <exception cref="StepFailedException">It could not be written.</exception>
+    public void Write(string path, byte[] content, bool durable = true) => AsOwner(path, (folder, name) => folder.Write(name, content, durable));
 
     private bool TryWrite(string path, byte[] content)
     {
@@ -135,23 +140,28 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     /// <summary>Whether a mark is set.</summary>
     public bool IsMarked(string name) => host.Status($"{job.Marks}/{name}").Ok;
 
-    /// <summary>Takes a mark away.</summary>
-    public void Unmark(string name) => _ = In(job.Marks, "rm", "-f", "./" + name);
-
-    /// <summary>Renames a file in its folder, as the owner.</summary>
-    public void Rename(string path, string name)
+    /// <summary>Takes a mark away. One that cannot be taken away is taken for set again, and stands against nothing.</summary>
+    public void Unmark(string name)
     {
-        var (folder, from) = Split(path);
-        if (In(folder, "mv", "-T", from, "./" + name) is not { Ok: true, Value.ExitCode: 0 })
+        try
         {
-            throw new StepFailedException($"cannot rename {ByteText.Escape(path)} to {ByteText.Escape(name)}");
+            if (IsMarked(name))
+            {
+                AsOwner($"{job.Marks}/{name}", static (folder, name) => folder.Remove(name));
+            }
+        }
+        catch (StepFailedException)
+        {
         }
     }
+
+    /// <summary>Renames a file in its folder, as the owner.</summary>
+    public void Rename(string path, string name) => AsOwner(path, (folder, from) => folder.Rename(from, name));
 
     /// <summary>Makes the folders of the upgrade: the owner's alone, in one that is ours, so that it cannot change what we run.</summary>
     public void MakeFolders()
     {
-        Ours("-m", "0711", job.Work);
+        Folder(job.Work, "0711", Libc.GetEffectiveUserId(), null);
         foreach (var folder in new[] { job.Sockets, $"{job.Work}/log", job.Marks })
         {
             Owners(folder);
@@ -159,14 +169,20 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     }
 
     /// <summary>Makes a folder that belongs to the owner of the data.</summary>
-    public void Owners(string folder, string mode = "0700") => Ours("-m", mode, "-o", job.Uid.ToString(CultureInfo.InvariantCulture), "-g", job.Gid.ToString(CultureInfo.InvariantCulture), folder);
+    public void Owners(string folder, string mode = "0700") => Folder(folder, mode, job.Uid, job.Gid);
 
-    private void Ours(params string[] arguments)
+    private void Folder(string folder, string mode, uint uid, uint? gid)
     {
-        var made = host.Run(["install", "-d", .. arguments], TimeSpan.FromMinutes(1));
+        // Every step begins with this, and nearly always all is there.
+        if (host.Status(folder) is { Ok: true, Value: { Kind: FileKind.Directory } status } && (status.Mode & 0xfff) == Convert.ToInt32(mode, 8) && status.Uid == uid && (gid is null || status.Gid == gid))
+        {
+            return;
+        }
+
+        var made = host.Run(["install", "-d", "-m", mode, .. gid is null ? Array.Empty<string>() : ["-o", uid.ToString(CultureInfo.InvariantCulture), "-g", gid.Value.ToString(CultureInfo.InvariantCulture)], folder], TimeSpan.FromMinutes(1));
         if (made is not { Ok: true, Value.ExitCode: 0 })
         {
-            throw new StepFailedException($"cannot make {ByteText.Escape(arguments[^1])}: {(made.Ok ? ByteText.Escape(ByteText.Decode(made.Value.Errors).Trim()) : made.Error!.Message)}");
+            throw new StepFailedException($"cannot make {ByteText.Escape(folder)}: {(made.Ok ? ByteText.Escape(ByteText.Decode(made.Value.Errors).Trim()) : made.Error!.Message)}");
         }
     }
 
@@ -203,7 +219,7 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         {
             if (tries % 6000 == 0)
             {
-                _ = Linux.Libc.Kill(pid, mode == "immediate" || tries > 0 ? Quit : Interrupt);
+                _ = Libc.Kill(pid, mode == "immediate" || tries > 0 ? Quit : Interrupt);
             }
 
             if (tries > 72_000)
@@ -232,11 +248,11 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         Start($"{job.Work}/log/server.log", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
     }
 
-    /// <summary>Starts a server for its users, with its own configuration.</summary>
-    public void StartForOthers(string directory, string programs, string? configFile, string log)
+    /// <summary>Starts a server for its users, with its own configuration and what it was started with before.</summary>
+    public void StartForOthers(string directory, string programs, string? configFile, string[] startedWith, string log)
     {
         var outside = configFile is not null && !configFile.StartsWith(directory + "/", StringComparison.Ordinal);
-        Start(log, [$"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", log, .. outside ? new[] { "-o", $"-c config_file='{configFile}' -p {job.Port}" } : ["-o", $"-p {job.Port}"], "start"]);
+        Start(log, [$"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", log, "-o", $"-p {job.Port}{StartWords.ForShell(outside ? startedWith.Prepend($"config_file={configFile}") : startedWith)}", "start"]);
     }
 
     /// <summary>
@@ -267,7 +283,7 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     }
 
     /// <summary>A pg_hba.conf for the time of the upgrade: whoever can reach the socket is the owner.</summary>
-    public void WriteOwnHba() => Write($"{job.Sockets}/hba.conf", "local all all trust\nlocal replication all trust\n"u8.ToArray());
+    public void WriteOwnHba() => Write($"{job.Sockets}/hba.conf", "local all all trust\nlocal replication all trust\n"u8.ToArray(), durable: false);
 
     /// <summary>Asks a server by psql: rows of fields between unit separators.</summary>
     public string[][] Query(string database, string sql, string folder, int port) =>

@@ -43,7 +43,7 @@ public sealed record Rehearsal(RehearsalKind Kind, RehearsedPhase[] Phases)
     public double? Of(string phase) => Kind == RehearsalKind.Schema && phase is "upgrade" or "stop" ? null : Phases.FirstOrDefault(p => p.Phase == phase)?.Seconds;
 
     /// <summary>From the stop to the first query, seconds.</summary>
-    public double Downtime => Phases.Where(p => p.Phase is not ("analyze" or "copy" or "recover")).Sum(p => p.Seconds);
+    public double Downtime => Phases.Where(p => p.Phase is not ("analyze" or "copy" or "recover" or "init")).Sum(p => p.Seconds);
 
     /// <summary>What it says of the upgrade.</summary>
     internal static IEnumerable<Reason> Reasons(PlanFacts facts)

@@ -84,7 +84,7 @@ internal static class Rehearsing
         // The step, and the phase of the plan whose time it tells.
         (string Step, string Phase)[] all =
         [
-            ("recover", "recover"), ("note", "stop"), ("init", "init"), ("upgrade", "upgrade"), ("check", "check"), ("configure", "configure"), ("finish", job.SharesFiles ? "open" : ""), ("try", "start"), ("analyze", kind == RehearsalKind.Schema ? "" : "analyze"),
+            ("recover", "recover"), ("init", "init"), ("note", "stop"), ("upgrade", "upgrade"), ("check", "check"), ("configure", "configure"), ("finish", job.SharesFiles ? "open" : ""), ("try", "start"), ("analyze", kind == RehearsalKind.Schema ? "" : "analyze"),
         ];
         foreach (var (step, phase) in all.Where(s => s.Phase.Length > 0))
         {

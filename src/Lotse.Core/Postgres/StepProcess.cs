@@ -19,7 +19,7 @@ internal static class StepProcess
     {
         try
         {
-            programs.Write($"{job.Marks}/{Name}", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"));
+            programs.Write($"{job.Marks}/{Name}", Encoding.ASCII.GetBytes($"{Environment.ProcessId}\n"), durable: false);
         }
         catch (StepFailedException) when (back)
         {

@@ -58,6 +58,12 @@ public sealed record UpgradeJob
     /// <summary>Port of the old server when it is started for others.</summary>
     public int Port { get; init; } = 5432;
 
+    /// <summary>name=value, as the old server was started with on its command line; without its port and the places of its files.</summary>
+    public string[] StartedWith { get; init => field = value ?? []; } = [];
+
+    /// <summary>Of these, what the new version still knows.</summary>
+    public string[] StartNewWith { get; init => field = value ?? []; } = [];
+
     /// <summary>The old configuration file; null: none.</summary>
     public string? ConfigFile { get; init; }
 

@@ -20,7 +20,7 @@ internal static class UpgradePlan
 
     private static readonly (string Name, bool Apart, int Seconds)[] InContainerSteps =
     [
-        ("fetch", false, 3600), ("stop", false, 7200), ("note", true, Long), ("init", true, Moment), ("upgrade", true, Long),
+        ("fetch", false, 3600), ("init", true, Moment), ("stop", false, 7200), ("note", true, Long), ("upgrade", true, Long),
         ("check", true, Long), ("configure", true, Moment), ("place", false, Moment), (Open, true, Long), ("start", false, Long), ("statistics", false, Long),
     ];
 
@@ -48,7 +48,7 @@ internal static class UpgradePlan
             return ([.. steps], job);
         }
 
-        foreach (var (name, seconds) in new[] { ("stop", 3600), ("init", Moment), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), (Open, Long), ("start", Long), ("statistics", Long) })
+        foreach (var (name, seconds) in new[] { ("init", Moment), ("stop", 3600), ("upgrade", Long), ("check", Long), ("configure", Moment), ("place", Moment), (Open, Long), ("start", Long), ("statistics", Long) })
         {
             if (name == (job.SharesFiles ? Open : "start") && job.Debian?.KeepFromStarting(job.From) is { } edit)
             {
@@ -97,6 +97,7 @@ internal static class UpgradePlan
             needed.Add($"shared_preload_libraries={preload.Value}");
         }
 
+        var started = facts.Container is null && facts.Debian is null && old.IsRunning ? StartWords.Settings(old.StartedWith).Where(s => s.Name != "port" && !NotCarried.Contains(s.Name)).ToArray() : [];
         var job = new UpgradeJob()
         {
             Old = old.Directory,
@@ -114,6 +115,8 @@ internal static class UpgradePlan
             Debian = facts.Container is null ? facts.Debian : null,
             IsServing = old.IsRunning,
             Port = old.Postmaster is { ServerPid: not null, Port: { } port } ? port : int.TryParse(old.Setting("port")?.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var said) ? said : 5432,
+            StartedWith = [.. started.Select(s => $"{s.Name}={s.Value}")],
+            StartNewWith = [.. started.Where(s => !removed.Contains(s.Name) && !refused.Contains(s.Name)).Select(s => $"{s.Name}={s.Value}")],
             ConfigFile = old.ConfigFile,
             HbaFile = old.HbaFile,
             IdentFile = old.Setting("ident_file")?.Value,

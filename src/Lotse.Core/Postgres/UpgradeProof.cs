@@ -36,7 +36,7 @@ internal static class UpgradeProof
     public static void NoteAfter(ClusterPrograms programs, UpgradeJob job)
     {
         var asked = job.CompareContents ? Asked(programs, job) : [];
-        programs.Write($"{job.Marks}/asked.tsv", ByteText.Encode(string.Concat(asked.Select(l => l + "\n"))));
+        programs.Write($"{job.Marks}/asked.tsv", ByteText.Encode(string.Concat(asked.Select(l => l + "\n"))), durable: false);
     }
 
     /// <summary>Compares both; the first differences are the error.</summary>

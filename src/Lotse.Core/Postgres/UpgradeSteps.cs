@@ -128,7 +128,6 @@ public static class UpgradeSteps
         MustBeBack(programs, job);
         Containers.ContainerSteps.StartAgain(programs, job);
         programs.Unmark(WasRunning);
-        Clean(programs, job);
     }
 
     private static void StopOwnOld(ClusterPrograms programs, UpgradeJob job) => programs.StopOwn(job.Old, job.OldPrograms);
@@ -142,20 +141,12 @@ public static class UpgradeSteps
             throw new StepFailedException($"{ByteText.Escape(job.Old)} is not shut down: {(control.Ok ? control.Value.State : control.Error!.Message)}");
         }
 
-        LookAgain(programs, job);
-        UpgradeProof.NoteBefore(programs, job);
-    }
-
-    /// <summary>A server that ran while the plan was made knew more than its files: now that they hold everything, the same questions once more.</summary>
-    private static void LookAgain(ClusterPrograms programs, UpgradeJob job)
-    {
-        Reading<PlanFacts> Read() => job.Container is { } container
-            ? Containers.ContainerPlanReader.Read(programs.Host, container.Name, job.To, container.Image, job.Mode)
-            : PlanReader.Read(programs.Host, new(job.Old, job.To) { OldPrograms = job.OldPrograms, NewPrograms = job.NewPrograms, NewDirectory = job.New, Mode = job.Mode });
-        if (programs.IsMarked(WasRunning) && Read() is { Ok: true, Value: var facts } && UpgradeFindings.Of(facts).FirstOrDefault(f => f.Severity == Severity.Error) is { } error)
+        if (programs.IsMarked(WasRunning))
         {
-            throw new StepFailedException($"{error.Title} [{error.Id}]");
+            LastLook.AfterStop(programs, job);
         }
+
+        UpgradeProof.NoteBefore(programs, job);
     }
 
     private static void StartOldAgain(ClusterPrograms programs, UpgradeJob job)
@@ -174,9 +165,9 @@ public static class UpgradeSteps
         }
 
         programs.Unmark(WasRunning);
-        Clean(programs, job);
     }
 
+    /// <summary>The empty new cluster, while the old one still serves.</summary>
     private static void Init(ClusterPrograms programs, UpgradeJob job)
     {
         if (programs.Host.Status(job.New).Ok || programs.Host.Status(job.Unfinished).Ok)
@@ -184,37 +175,39 @@ public static class UpgradeSteps
             throw new StepFailedException($"{ByteText.Escape(programs.Host.Status(job.New).Ok ? job.New : job.Unfinished)} is there already");
         }
 
+        LastLook.WhileServing(programs, job);
         programs.Owners(job.Unfinished);
         programs.Run("initdb", [$"{job.NewPrograms}/initdb", "-D", job.Unfinished, "--auth=trust", "--no-sync", .. job.InitArguments]);
     }
 
-    /// <summary>A cluster that was never whole goes; one that was, and may have been written to since, is set aside.</summary>
+    /// <summary>
+    /// The last step back. A cluster that was never whole goes; one that was, and may have been written to since, is set
+    /// aside; and with it goes what nobody needs once the old one serves again. Logs stay.
+    /// </summary>
     private static void SetAside(ClusterPrograms programs, UpgradeJob job)
     {
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
         MustBeBack(programs, job);
-        if (!programs.Host.Status(job.Unfinished).Ok)
+        if (programs.IsMarked(WasRunning))
         {
-            return;
+            // The step before could not start it: what it needs to know stays until it can.
+            throw new StepFailedException($"the server of {ByteText.Escape(job.Old)} is not back yet");
         }
 
-        // One that shares its files and was never opened holds nothing of its own, and would harm the old one if it were started.
-        if (programs.IsMarked(Complete) && !job.SharesFiles)
+        if (programs.Host.Status(job.Unfinished).Ok)
         {
-            var aside = $"{job.Work}/undone-{programs.Host.Now:yyyyMMdd-HHmmss}";
-            Rename(programs, job.Unfinished, aside, job);
-            programs.Unmark(Complete);
-        }
-        else
-        {
-            var removed = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Unfinished], TimeSpan.FromHours(1));
-            if (removed is not { Ok: true, Value.ExitCode: 0 })
+            // One that shares its files and was never opened holds nothing of its own, and would harm the old one if it were started.
+            if (programs.IsMarked(Complete) && !job.SharesFiles)
+            {
+                Rename(programs, job.Unfinished, $"{job.Work}/undone-{programs.Host.Now:yyyyMMdd-HHmmss}", job);
+            }
+            else if (programs.Host.Run(["rm", "-rf", "--one-file-system", job.Unfinished], TimeSpan.FromHours(1)) is not { Ok: true, Value.ExitCode: 0 })
             {
                 throw new StepFailedException($"cannot remove the unfinished {ByteText.Escape(job.Unfinished)}");
             }
-
-            programs.Unmark(Complete);
         }
+
+        _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Sockets, job.Marks, job.Kept], TimeSpan.FromMinutes(1));
     }
 
     /// <summary>As long as files of the old cluster lie elsewhere, nothing is removed or started.</summary>
@@ -353,7 +346,7 @@ public static class UpgradeSteps
         }
         else
         {
-            programs.StartForOthers(directory, binaries, configFile, log);
+            programs.StartForOthers(directory, binaries, configFile, directory == job.Old ? job.StartedWith : job.StartNewWith, log);
         }
     }
 
@@ -382,12 +375,6 @@ public static class UpgradeSteps
             programs.Write($"{job.Work}/log/vacuumdb.log", ran.Ok ? ran.Value.Errors : ByteText.Encode(ran.Error!.Message));
             programs.Mark("statistics-missing");
         }
-    }
-
-    /// <summary>What nobody needs once the old cluster serves again. Logs stay.</summary>
-    private static void Clean(ClusterPrograms programs, UpgradeJob job)
-    {
-        _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Sockets, job.Marks, job.Kept], TimeSpan.FromMinutes(1));
     }
 
     private static void Nothing(ClusterPrograms programs, UpgradeJob job)

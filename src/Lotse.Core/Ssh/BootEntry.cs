@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace Lotse.Ssh;
@@ -10,6 +9,7 @@ namespace Lotse.Ssh;
 internal sealed record BootEntry(string Image, string? CommandLine, string Source)
 {
     private const string Grub = "/boot/grub/grub.cfg";
+    private const string Environment = "/boot/grub/grubenv";
 
     /// <summary>What Debian's boot loaders without a menu take.</summary>
     private static readonly string[] Links = ["/initrd.img", "/boot/initrd.img"];
@@ -26,50 +26,28 @@ internal sealed record BootEntry(string Image, string? CommandLine, string Sourc
             : host.List("/boot") is { Ok: true, Value: var names } && names.Where(n => n.StartsWith("initrd.img-", StringComparison.Ordinal)).OrderBy(Padded, StringComparer.Ordinal).LastOrDefault() is { } newest ? new($"/boot/{newest}", null, "the newest in /boot") : null;
     }
 
-    /// <summary>
-    /// The entry that grub.cfg starts by itself: <c>set default="N"</c> counts the entries of the outermost level, a submenu among
-    /// them; of a submenu its first entry (GRUB manual, default).
-    /// </summary>
+    /// <summary>The entry that grub.cfg starts by itself, as far as its files tell.</summary>
     private static BootEntry? Default(Host host, string text)
     {
-        if (text.Contains("set default=\"${saved_entry}\"", StringComparison.Ordinal))
+        var saved = new Dictionary<string, string>();
+        if (text.Contains("load_env", StringComparison.Ordinal) && host.ReadFile(Environment, 1 << 16) is var environment)
         {
-            // GRUB_DEFAULT=saved: the entry's title stands in grubenv, and may be changed by the next boot itself.
-            return null;
+            if (!environment.Ok && environment.Error!.Kind != HostErrorKind.NotFound)
+            {
+                return null;
+            }
+
+            saved = environment.Ok ? Variables(ByteText.Decode(environment.Value)) : saved;
         }
 
-        var entries = new List<(int Top, List<string[]> Lines)>();
-        var (depth, top, wanted) = (0, -1, 0);
-        foreach (var line in text.Split('\n'))
-        {
-            var words = line.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
-            if (words is ["set", ['d', 'e', 'f', 'a', 'u', 'l', 't', '=', .. var value], ..] && int.TryParse(value.Trim('"', '\''), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
-            {
-                wanted = number;
-            }
-            else if (words is ["menuentry" or "submenu", ..] && line.TrimEnd().EndsWith('{'))
-            {
-                top += depth == 0 ? 1 : 0;
-                depth++;
-                if (words[0] == "menuentry")
-                {
-                    entries.Add((top, []));
-                }
-            }
-            else if (words is ["}"] && depth > 0)
-            {
-                depth--;
-            }
-            else if (depth > 0 && entries.Count > 0 && words.Length > 1)
-            {
-                entries[^1].Lines.Add(words);
-            }
-        }
-
-        var lines = entries.FirstOrDefault(e => e.Top == wanted).Lines;
-        return lines?.Find(w => w[0].StartsWith("initrd", StringComparison.Ordinal)) is not [_, .., var image] || Found(host, image) is not { } path ? null
-            : new(path, lines.Find(w => w[0].StartsWith("linux", StringComparison.Ordinal)) is [_, _, .. var arguments] ? string.Join(' ', arguments) : null, Grub);
+        var (entry, wanted) = GrubMenu.Read(text).Chosen(saved);
+        return entry?.Find("initrd") is not [_, .., var image] || Found(host, image) is not { } path ? null
+            : new(path, entry.Find("linux") is [_, _, .. var arguments] ? string.Join(' ', arguments) : null, saved.Count > 0 && wanted.Length > 0 ? $"{Grub}, {Environment}" : Grub);
     }
+
+    /// <summary>The variables of an environment block (GRUB manual, environment block): lines <c>name=value</c>, filled up with #.</summary>
+    private static Dictionary<string, string> Variables(string block) =>
+        block.Split('\n').Where(l => !l.StartsWith('#')).Select(l => l.Split('=', 2)).Where(p => p.Length == 2).DistinctBy(p => p[0]).ToDictionary(p => p[0], p => p[1]);
 
     /// <summary>GRUB counts from the root of the file system that /boot is on: where that is /boot's own, the paths lack it.</summary>
     private static string? Found(Host host, string path) => Array.Find([$"/boot{path}", path], p => host.Status(p).Ok);

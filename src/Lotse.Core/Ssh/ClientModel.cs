@@ -31,6 +31,9 @@ public sealed record ClientModel(SshVersion Version, string Basis)
     /// <summary>PubkeyAcceptedAlgorithms, called PubkeyAcceptedKeyTypes before 8.5.</summary>
     public string[] UserKeys { get; init; } = [];
 
+    /// <summary>Whether <see cref="UserKeys"/> holds types of keys instead of signature algorithms (7.8 release notes): an RSA key then signs with what the server likes best.</summary>
+    public bool NamesKeyTypes => Version < new SshVersion(7, 8);
+
     /// <summary>The shortest RSA key that is used; RequiredRSASize from 9.1.</summary>
     public int LeastRsaBits { get; init; } = 1024;
 
@@ -99,7 +102,8 @@ public sealed record ClientModel(SshVersion Version, string Basis)
             ("kexalgorithms", AlgorithmList.Change(defaults.Kex, Kex)), ("hostkeyalgorithms", AlgorithmList.Change(defaults.HostKeys, HostKeys)), ("ciphers", AlgorithmList.Change(defaults.Ciphers, Ciphers)),
             ("macs", AlgorithmList.Change(defaults.Macs, Macs)), ("pubkeyacceptedkeytypes", AlgorithmList.Change(defaults.UserKeys, UserKeys)),
         };
-        return Defaults(version).With(changes.Where(c => c.Value is not null).Select(c => new KeyValuePair<string, string>(c.Option, c.Value!))) with { LeastRsaBits = Math.Max(LeastRsaBits, Defaults(version).LeastRsaBits) };
+        // A name that no release knows is this build's own: what the next build makes of it is not known, so it counts as nothing.
+        return Defaults(version).With(changes.Where(c => c.Value is not null).Select(c => new KeyValuePair<string, string>(c.Option, AlgorithmNames.OfReleases(c.Option, c.Value!)))) with { LeastRsaBits = Math.Max(LeastRsaBits, Defaults(version).LeastRsaBits) };
     }
 
     /// <summary>Whether this version knows an option by that name.</summary>
@@ -123,8 +127,7 @@ public sealed record ClientModel(SshVersion Version, string Basis)
         var lists = name is "kexalgorithms" or "hostkeyalgorithms" or "ciphers" or "macs" or "pubkeyacceptedalgorithms" or "pubkeyacceptedkeytypes";
         return !Knows(Version, name) ? $"Bad configuration option: {name}"
             : lists && value.StartsWith('^') && Version < new SshVersion(8, 0) ? $"{name} takes no ^ before 8.0"
-            : lists && name is not ("ciphers" or "macs" or "kexalgorithms") && value.Contains("ssh-dss", StringComparison.Ordinal) && Version >= new SshVersion(10, 0) ? $"Bad key types '{value}'"
-            : name == "ciphers" && value.Contains("arcfour", StringComparison.Ordinal) && Version >= new SshVersion(7, 6) ? $"Bad SSH2 cipher spec '{value}'"
-            : null;
+            : !lists || value.StartsWith('-') || AlgorithmNames.Unknown(name, value, Version) is null ? null
+            : name switch { "kexalgorithms" => $"Bad SSH2 KexAlgorithms '{value}'", "ciphers" => $"Bad SSH2 cipher spec '{value}'", "macs" => $"Bad SSH2 MAC spec '{value}'", _ => $"Bad key types '{value}'" };
     }
 }

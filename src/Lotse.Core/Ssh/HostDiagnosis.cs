@@ -139,11 +139,16 @@ public static class HostDiagnosis
             return new(identity.File, null, LoginStage.KeyLoad, null, null, null);
         }
 
-        var login = LoginPrediction.Of(client, server, key.KeyType);
         var asked = Array.Find(probe.Keys, k => k.File == (identity.PublicFile ?? identity.File) && k.Type == key.Type);
+        if (key.IsCertificate)
+        {
+            return Certificate(client, asked, identity, key);
+        }
+
+        var login = LoginPrediction.Of(client, server, key.KeyType);
         var obstacle = Array.Find(login.Obstacles, o => o.What is "key" or "signature");
         var stage = obstacle?.Stage ?? LoginStage.Ok;
-        var signature = LoginPrediction.ChooseSignature(client.UserKeys, server.ServerSigAlgs, server.HidesSha2, key.KeyType);
+        var signature = LoginPrediction.ChooseSignature(client, server, key.KeyType);
         var cause = stage switch
         {
             LoginStage.KeyLoad => key.KeyType.IsRsa ? "rsa-too-small-client" : "dsa-key-gone",
@@ -155,9 +160,21 @@ public static class HostDiagnosis
             _ when asked?.Accepted == false => Refused(probe, server, key),
             _ => null,
         };
-        cause ??= identity.InAgent || asked?.Accepted != true ? null : identity.Mode is not { } mode ? "identity-missing" : (mode & 0x3f) != 0 ? "private-key-modes" : null;
+        cause ??= asked?.Accepted == true ? PrivateHalf(identity) : null;
         return new(identity.File, key.Type, asked?.Accepted == false && stage == LoginStage.Ok ? LoginStage.Rejected : stage, stage is LoginStage.Ok or LoginStage.Rejected ? signature : null, asked?.Accepted, cause);
     }
+
+    /// <summary>A certificate: no table tells whom a server trusts, so what it has answered counts.</summary>
+    private static HostKeyAnswer Certificate(ClientModel client, ProbedKey? asked, SshIdentity identity, PublicKey key)
+    {
+        var stage = !key.KeyType.Certified.Any(client.UserKeys.Contains) ? LoginStage.KeySkipped : asked?.Accepted == false ? LoginStage.Rejected : LoginStage.Ok;
+        var cause = stage switch { LoginStage.KeySkipped => "client-policy-key-type", LoginStage.Rejected => CauseCatalogue.ServerRefusedCertificate, _ => asked?.Accepted == true ? PrivateHalf(identity) : null };
+        return new(identity.PublicFile!, key.Type, stage, asked?.Algorithm, asked?.Accepted, cause);
+    }
+
+    /// <summary>What is wrong with the private half of a key that the server would take.</summary>
+    private static string? PrivateHalf(SshIdentity identity) =>
+        identity.InAgent ? null : identity.Mode is not { } mode ? "identity-missing" : (mode & 0x3f) != 0 ? "private-key-modes" : null;
 
     private static string NoMutual(ServerModel server) =>
         server.ServerSigAlgs is null ? "sig-sha1-only-server"
@@ -167,11 +184,6 @@ public static class HostDiagnosis
     /// <summary>Where the server cannot know the type, that is why; where its own list excludes it, that is; else nobody can tell from here.</summary>
     private static string Refused(ProbeFacts probe, ServerModel server, PublicKey key)
     {
-        if (key.IsCertificate)
-        {
-            return CauseCatalogue.ServerRefusedCertificate;
-        }
-
         var types = key.KeyType.Signatures;
         return server.ServerSigAlgs is { } listed && ServerModel.ListsWhatItTakes(probe.Banner) && !types.Any(listed.Contains) ? ServerModel.Identify(probe.Banner).Program == "dropbear" ? "server-lacks-key-type" : "server-policy-key-type"
             : ServerModel.Of(probe.Banner) is { Basis: "measured" } known && !known.Accepts.Any(types.Contains) ? "server-lacks-key-type"

@@ -8,7 +8,7 @@ public static class InitrdDiagnosis
     {
         var reasons = new List<Reason>();
         var findings = new List<Finding>();
-        void Step(bool? holds, Text text, string rule, Text seen, Func<Finding>? finding = null)
+        void Step(bool? holds, Text text, string rule, Text seen, Func<Finding>? finding)
         {
             reasons.Add(new(text, holds switch { true => Verdict.Yes, false => Verdict.No, _ => Verdict.Unknown }, rule, new Seen(seen, facts.Image)));
             if (holds == false && finding is not null)
@@ -29,6 +29,11 @@ public static class InitrdDiagnosis
             return Report(facts, reasons, findings, [new("whether somebody gets in after the reboot", $"the image has {Value.Path(other)}, and only dropbear is run and asked", "look at its authorized_keys and host keys: lsinitramfs, or lsinitrd")]);
         }
 
+        if (facts.MadeBy is not null)
+        {
+            return Foreign(facts, reasons, findings, Step);
+        }
+
         Step(facts.Dropbear is not null, "the image has an ssh server", "dropbear-initramfs", facts.Dropbear ?? "no dropbear", () => Error("ssh/initrd-no-dropbear", facts, "there is no dropbear in the image", new Remedy("install dropbear-initramfs and rebuild the image", "update-initramfs", "-u")));
         if (facts.Dropbear is not null)
         {
@@ -36,11 +41,7 @@ public static class InitrdDiagnosis
                 () => Error("ssh/initrd-no-host-keys", facts, "the image has no host key, so its dropbear does not start", new Remedy("reconfigure dropbear-initramfs, which makes them, and rebuild the image", "dpkg-reconfigure", "dropbear-initramfs")));
             Step(facts.Keys.Any(k => k.Type is not null), "somebody's key is installed", "sshd(8) AUTHORIZED_KEYS FILE FORMAT", facts.AuthorizedKeys is { } file ? (Text)$"{Value.Path(file)}: {facts.Keys.Count(k => k.Type is not null)} keys" : "no authorized_keys",
                 () => Error("ssh/initrd-no-key", facts, facts.AuthorizedKeys is null ? "the image has no authorized_keys" : "authorized_keys of the image has no key", new Remedy("put a public key into /etc/dropbear/initramfs/authorized_keys (/etc/dropbear-initramfs before Debian 12) and rebuild the image", "update-initramfs", "-u")));
-            if (facts.DoesNotStart)
-            {
-                Step(false, "its dropbear starts", "ld.so(8)", facts.NotRun ?? "", () => Error("ssh/initrd-no-dropbear", facts, $"the image's dropbear does not start: {facts.NotRun}", new Remedy("rebuild the image", "update-initramfs", "-u")));
-            }
-
+            Starts(facts, Step);
             Keys(facts, Step);
         }
 
@@ -48,10 +49,38 @@ public static class InitrdDiagnosis
             () => new("ssh/initrd-no-address", Severity.Warning, Certainty.Inferred, Value.Path(facts.Image), "the initrd has no address of its own: it is reachable only where DHCP gives it one", [], [new("add ip=ADDRESS::GATEWAY:NETMASK::INTERFACE to the kernel's command line, or IP= to /etc/initramfs-tools/initramfs.conf", "update-initramfs", "-u")]));
         Step(facts.Unlock, "the disk can be unlocked", "cryptsetup-initramfs: cryptroot-unlock", facts.Unlock ? "cryptroot-unlock" : "no cryptroot-unlock",
             () => Error("ssh/initrd-no-unlock", facts, "there is no cryptroot-unlock in the image: one gets in and cannot unlock the disk", new Remedy("install cryptsetup-initramfs and rebuild the image", "update-initramfs", "-u")));
-        Step(facts.Crypttab > 0 ? true : facts.Unlock ? null : false, "the image knows an encrypted disk", "crypttab(5) initramfs", $"{facts.Crypttab} lines in /cryptroot/crypttab");
-        var unknowns = facts is { Dropbear: not null, Probe: null, DoesNotStart: false } ? [new Unknown("whether its dropbear would let anybody in", facts.NotRun ?? "it was not run", "run lotse ssh preflight as root on the machine itself")] : Array.Empty<Unknown>();
-        return Report(facts, reasons, findings, unknowns);
+        Step(facts.Crypttab > 0 ? true : facts.Unlock ? null : false, "the image knows an encrypted disk", "crypttab(5) initramfs", $"{facts.Crypttab} lines in /cryptroot/crypttab", null);
+        return Report(facts, reasons, findings, NotAsked(facts));
     }
+
+    /// <summary>An image of another maker: without an ssh server nobody gets in whoever made it; with one, its keys are asked, and the rest is not known.</summary>
+    private static Report Foreign(InitrdFacts facts, List<Reason> reasons, List<Finding> findings, Action<bool?, Text, string, Text, Func<Finding>?> step)
+    {
+        var maker = facts.MadeBy == "systemd" ? "systemd runs in it" : $"it was made by {facts.MadeBy}";
+        step(facts.Dropbear is not null, "the image has an ssh server", maker, facts.Dropbear ?? "neither dropbear nor sshd nor tinysshd", () => Error("ssh/initrd-no-dropbear", facts, "there is no ssh server in the image", new Remedy($"where the disk is to be unlocked over the network, add one to the image in {facts.MadeBy}'s way, and rebuild it")));
+        if (facts.Dropbear is null)
+        {
+            return Report(facts, reasons, findings, []);
+        }
+
+        Starts(facts, step);
+        Keys(facts, step);
+        step(null, "its server is started, with these host keys and this authorized_keys", maker, facts.AuthorizedKeys is { } file ? (Text)$"{string.Join(' ', facts.HostKeys)} {Value.Path(file)}" : "no authorized_keys where dropbear looks for it", null);
+        step(facts.Network is null ? null : true, "the network of the initrd is configured", $"{maker}", facts.Network ?? "no ip= on the command line", null);
+        step(facts.Unlock ? true : null, "the disk can be unlocked", maker, facts.Unlock ? "cryptroot-unlock" : "no cryptroot-unlock", null);
+        return Report(facts, reasons, findings, [.. NotAsked(facts), new("whether its server and network are started, and whether the disk can be unlocked there", $"{maker}: only the ways of initramfs-tools are known here", $"lsinitrd {facts.Image}: what starts the server, ip= (and rd.neednet=1) on the command line, and what hands the passphrase on, such as systemd-tty-ask-password-agent; then one reboot with a console at hand")]);
+    }
+
+    private static void Starts(InitrdFacts facts, Action<bool?, Text, string, Text, Func<Finding>?> step)
+    {
+        if (facts.DoesNotStart)
+        {
+            step(false, "its dropbear starts", "ld.so(8)", facts.NotRun ?? "", () => Error("ssh/initrd-no-dropbear", facts, $"the image's dropbear does not start: {facts.NotRun}", new Remedy("rebuild the image", "update-initramfs", "-u")));
+        }
+    }
+
+    private static Unknown[] NotAsked(InitrdFacts facts) => facts is not { Dropbear: not null, Probe: null, DoesNotStart: false } ? []
+        : [new("whether its dropbear would let anybody in", facts.NotRun ?? "it was not run", "run lotse ssh preflight as root on the machine itself")];
 
     private static Report Report(InitrdFacts facts, List<Reason> reasons, List<Finding> findings, Unknown[] unknowns)
     {

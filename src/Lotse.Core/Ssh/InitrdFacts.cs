@@ -21,6 +21,9 @@ public sealed record InitrdFacts
     /// <summary>Why it cannot be unpacked; null: it was.</summary>
     public string? Broken { get; init; }
 
+    /// <summary>What has made it when it was not initramfs-tools: then nothing of its own ways is known, such as who starts its server, the network or the disk. Null: initramfs-tools.</summary>
+    public string? MadeBy { get; init; }
+
     /// <summary>Another ssh server in it than dropbear; null: there is none.</summary>
     public string? OtherServer { get; init; }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 using Lotse.Linux;
 using Lotse.Ssh.Transport;
@@ -15,7 +16,7 @@ internal static class InitrdReader
     /// <summary>Programs that unmkinitramfs(8) needs, by the first bytes of what they unpack (linux lib/decompress.c).</summary>
     private static readonly (byte[] Magic, string Program)[] Compressions =
     [
-        ([0x1F, 0x8B], "gzip"), ([0x28, 0xB5, 0x2F, 0xFD], "zstd"), ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "xzcat"), ([0x02, 0x21, 0x4C, 0x18], "lz4cat"), ([0x42, 0x5A, 0x68], "bzip2"), ([0x89, 0x4C, 0x5A, 0x4F], "lzop"),
+        ([0x1F, 0x8B], "gzip"), ([0x28, 0xB5, 0x2F, 0xFD], "zstd"), ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "xzcat"), ([0x02, 0x21, 0x4C, 0x18], "lz4cat"), ([0x42, 0x5A, 0x68], "bzip2"), ([0x5D, 0x00, 0x00], "xzcat"), ([0x89, 0x4C, 0x5A, 0x4F], "lzop"),
     ];
 
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(90);
@@ -94,6 +95,7 @@ internal static class InitrdReader
         var facts = new InitrdFacts
         {
             Image = image,
+            MadeBy = First("/usr/lib/dracut", "/lib/dracut") is not null ? "dracut" : First("/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/etc/initrd-release") is not null ? "systemd" : First("/init_functions") is not null ? "mkinitcpio" : null,
             Dropbear = First("/sbin/dropbear", "/usr/sbin/dropbear", "/bin/dropbear", "/usr/bin/dropbear"),
             OtherServer = First("/usr/sbin/sshd", "/sbin/sshd", "/usr/bin/sshd", "/usr/sbin/tinysshd", "/usr/bin/tinysshd", "/bin/tinysshd"),
             Options = Setting("DROPBEAR_OPTIONS"),
@@ -162,7 +164,8 @@ internal static class InitrdReader
             }
 
             return probe is null || probe.Kex.Length == 0
-                ? facts with { DoesNotStart = server.IsCompleted && Encoding.UTF8.GetString(server.Result.Ok ? server.Result.Value.Errors : []).Contains("error while loading shared libraries", StringComparison.Ordinal), NotRun = server.IsCompleted ? Words(server.Result) : $"it did not answer: {probe?.Trouble}" }
+                ? server.IsCompleted && ForeignArchitecture(host, root + facts.Dropbear) is { } architecture ? facts with { NotRun = $"the image's dropbear is a program for {architecture}, which this machine cannot run" }
+                : facts with { DoesNotStart = server.IsCompleted && Encoding.UTF8.GetString(server.Result.Ok ? server.Result.Value.Errors : []).Contains("error while loading shared libraries", StringComparison.Ordinal), NotRun = server.IsCompleted ? Words(server.Result) : $"it did not answer: {probe?.Trouble}" }
                 : facts with { Probe = probe, Keys = [.. facts.Keys.Select(k => Array.Find(probe.Keys, p => p.File == $"{facts.AuthorizedKeys}:{k.Line}") is { } said ? k with { Accepted = said.Accepted, Algorithm = said.Algorithm } : k)] };
         }
         finally
@@ -176,6 +179,21 @@ internal static class InitrdReader
             server.Wait(TimeSpan.FromSeconds(35));
             host.Run(["rm", "-f", $"{root}/run/lotse-dropbear.pid"], Long);
         }
+    }
+
+    /// <summary>The architecture of a program that is not this process's own; null: it is, or is no ELF file (elf(5) e_machine).</summary>
+    private static string? ForeignArchitecture(Host host, string program)
+    {
+        if (host.Run(["head", "-c", "20", program], Long) is not { Ok: true, Value.Output: [0x7F, (byte)'E', (byte)'L', (byte)'F', var width, var order, ..] head } || head.Length < 20)
+        {
+            return null;
+        }
+
+        var machine = order == 2 ? (head[18] << 8) | head[19] : (head[19] << 8) | head[18];
+        Architecture? architecture = machine switch { 3 => Architecture.X86, 40 => Architecture.Arm, 62 => Architecture.X64, 183 => Architecture.Arm64, 243 => Architecture.RiscV64, 21 => Architecture.Ppc64le, 22 => Architecture.S390x, 258 => Architecture.LoongArch64, _ => null };
+
+        // A kernel for x86-64 mostly runs programs for x86 as well, and one for arm64 those for arm: then it has answered, and nobody asks.
+        return architecture == RuntimeInformation.ProcessArchitecture ? null : architecture is { } name ? $"{name.ToString().ToLowerInvariant()}" : $"another architecture (ELF machine {machine}, {(width == 2 ? 64 : 32)} bits)";
     }
 
     private static string Words(Reading<Ran> ran) => !ran.Ok ? ran.Error!.Message : Encoding.UTF8.GetString(ran.Value.Errors).Trim() is { Length: > 0 } said ? ByteText.Escape(said.Length > 300 ? said[..300] : said) : $"it ended with {ran.Value.ExitCode}";

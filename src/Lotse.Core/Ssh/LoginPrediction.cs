@@ -99,13 +99,13 @@ public sealed record LoginPrediction(string Stage, string? SignatureAlgorithm, s
         }
 
         // Whether a key is tried at all: any of its algorithms will do (sshconnect2.c key_type_allowed_by_config).
-        if (!key.Signatures.Any(client.UserKeys.Contains))
+        if (client.NamesKeyTypes ? !client.UserKeys.Contains(key.Name) : !key.Signatures.Any(client.UserKeys.Contains))
         {
             obstacles.Add(new(LoginStage.KeySkipped, "key", client.UserKeys, [key.Name]));
             return null;
         }
 
-        var signature = ChooseSignature(client.UserKeys, server.ServerSigAlgs, server.HidesSha2, key);
+        var signature = ChooseSignature(client, server, key);
         if (signature is null)
         {
             obstacles.Add(new(LoginStage.NoMutualSignature, "signature", [.. client.UserKeys.Where(key.Signatures.Contains)], server.ServerSigAlgs ?? ["ssh-rsa"]));
@@ -120,18 +120,20 @@ public sealed record LoginPrediction(string Stage, string? SignatureAlgorithm, s
 
     /// <summary>The algorithm that a client signs with: for RSA the first of its list that server-sig-algs names, ssh-rsa where the server sends no list.</summary>
     /// <returns>Null: no mutual signature algorithm.</returns>
-    public static string? ChooseSignature(IReadOnlyList<string> accepted, IReadOnlyCollection<string>? serverSigAlgs, bool hidesSha2, UserKeyType key)
+    public static string? ChooseSignature(ClientModel client, ServerModel server, UserKeyType key)
     {
         if (!key.IsRsa)
         {
             return key.Name;
         }
 
-        if (serverSigAlgs is null && !hidesSha2)
+        if (client.NamesKeyTypes)
         {
-            return accepted.Contains("ssh-rsa") ? "ssh-rsa" : null;
+            // Its list has the type alone; the names of the signatures are its own (sshconnect2.c key_sign_encode of 7.7).
+            return UserKeyType.RsaSignatures.FirstOrDefault(s => server.ServerSigAlgs?.Contains(s) == true) ?? "ssh-rsa";
         }
 
-        return accepted.FirstOrDefault(a => key.Signatures.Contains(a) && (hidesSha2 || serverSigAlgs!.Contains(a)));
+        return server is { ServerSigAlgs: null, HidesSha2: false } ? client.UserKeys.FirstOrDefault(a => a == "ssh-rsa")
+            : client.UserKeys.FirstOrDefault(a => key.Signatures.Contains(a) && (server.HidesSha2 || server.ServerSigAlgs!.Contains(a)));
     }
 }

@@ -19,6 +19,16 @@ public sealed record PublicKey(string Type, byte[] Blob, string Comment)
     /// <summary>Whether it is a certificate.</summary>
     public bool IsCertificate => Type.Contains("-cert", StringComparison.Ordinal);
 
+    /// <summary>Whether this certificate is one for that key: behind its nonce it holds the key's own fields (PROTOCOL.certkeys).</summary>
+    public bool Certifies(PublicKey key)
+    {
+        ReadOnlySpan<byte> mine = Blob, plain = key.Blob;
+        Field(ref mine);
+        Field(ref mine);
+        Field(ref plain);
+        return IsCertificate && !plain.IsEmpty && KeyType.Name == key.Type && mine.StartsWith(plain);
+    }
+
     /// <summary>Type and length, as far as a login depends on them.</summary>
     public UserKeyType KeyType => new(Type.Replace("-cert-v01@openssh.com", "", StringComparison.Ordinal), Type == "ssh-rsa" ? RsaBits() : 0);
 

@@ -18,6 +18,9 @@ public sealed record AuditAnswers(string Client, string Version, AuditAnswer[] H
 /// <summary>Which logins will fail with another version of the client. Pure.</summary>
 public static class SshAudit
 {
+    /// <summary>After so long a server may well have been upgraded or set up anew.</summary>
+    private static readonly TimeSpan Old = TimeSpan.FromDays(90);
+
     private const string Works = "works", Fails = "fails", NotKnown = "unknown";
 
     /// <summary>A reason a host, a finding a host that fails, and who was never asked.</summary>
@@ -34,7 +37,7 @@ public static class SshAudit
                 continue;
             }
 
-            var seen = new Seen($"{answer.Server}", $"asked {host.Cached.Asked:yyyy-MM-dd HH:mm}");
+            var seen = new Seen($"{answer.Server}", $"asked {host.Cached.Asked:yyyy-MM-dd HH:mm}{Age(facts.Today - host.Cached.Asked)}");
             reasons.Add(new($"the login to {Value.Host(answer.Host)} works with OpenSSH {facts.Then.ToString()}{(answer.Now == answer.Then ? "" : (Text)$"; with {facts.Now.ToString()} it {answer.Now}")}", answer.Then switch { Works => Verdict.Yes, Fails => Verdict.No, _ => Verdict.Unknown }, "RFC 4253 section 7.1; RFC 8308", seen));
             if (answer is { Then: Fails, Cause: { } name })
             {
@@ -53,6 +56,12 @@ public static class SshAudit
         }
 
         unknowns.AddRange(answers.Where(a => a.Server is not null && a.Then == NotKnown).Select(a => new Unknown($"whether the login to {Value.Host(a.Host)} will work", "its server was not asked about a key of yours", $"lotse ssh probe {a.Host}")));
+        var old = facts.Hosts.Zip(answers).Where(p => p.Second.Then == Works && facts.Today - p.First.Cached!.Asked >= Old).ToArray();
+        if (old.Length > 0)
+        {
+            unknowns.Add(new($"whether {string.Join(", ", old.Take(20).Select(o => o.Second.Host))}{(old.Length > 20 ? $" and {old.Length - 20} others" : "")} still {(old.Length == 1 ? "is" : "are")} as {(old.Length == 1 ? "it was" : "they were")}", $"what is known was said {Days(old.Max(o => facts.Today - o.First.Cached!.Asked))} ago", $"lotse ssh audit --probe --max-age {(int)Old.TotalDays} asks again"));
+        }
+
         if (facts.Hashed > 0)
         {
             unknowns.Add(new($"what becomes of {facts.Hashed} more host{(facts.Hashed == 1 ? "" : "s")} of known_hosts", "their names are hashed", "lotse ssh probe NAME once for each that matters"));
@@ -65,6 +74,10 @@ public static class SshAudit
             : $"with OpenSSH {facts.Then.ToString()} nothing that works now will fail; {fine} of {answers.Length} hosts are known to work";
         return new(verdict, [.. reasons], [.. findings.OrderByDescending(f => f.Severity)], [.. unknowns]) { Answer = new(new AuditAnswers(facts.Now.ToString(), facts.Then.ToString(), answers, facts.Hashed), () => AuditJson.Default.AuditAnswers) };
     }
+
+    private static string Age(TimeSpan age) => age.TotalDays >= 1 ? $", {Days(age)} ago" : "";
+
+    private static string Days(TimeSpan age) => (int)age.TotalDays is 1 ? "1 day" : $"{(int)age.TotalDays} days";
 
     /// <summary>Options that the other version does not take: it refuses the file, and with it every login.</summary>
     private static IEnumerable<(ConfiguredOption Option, string Id, string Why, string[] Fixes)> Refused(SshAuditFacts facts)

@@ -1,5 +1,3 @@
-using Lotse.Formats;
-
 namespace Lotse.Ssh;
 
 /// <summary>A host that the audit looks at.</summary>
@@ -21,17 +19,6 @@ public sealed record AuditedHost(SshTarget Target, CachedProbe? Cached)
     public string? Trouble { get; init; }
 }
 
-/// <summary>An option in a file of the user's configuration.</summary>
-/// <param name="File">The file.</param>
-/// <param name="Line">Its line.</param>
-/// <param name="Keyword">In lower case.</param>
-/// <param name="Value">Its value.</param>
-public sealed record ConfiguredOption(string File, int Line, string Keyword, string Value)
-{
-    /// <summary>The block of the file that it stands in; null before the first.</summary>
-    public SshConfigLine? Block { get; init; }
-}
-
 /// <summary>What an audit is made from.</summary>
 /// <param name="Now">The client's present version.</param>
 /// <param name="Then">The version asked about.</param>
@@ -39,13 +26,11 @@ public sealed record ConfiguredOption(string File, int Line, string Keyword, str
 /// <param name="Options">The options of the user's files.</param>
 /// <param name="Hashed">Lines of known_hosts whose name is hashed and is none of these.</param>
 /// <param name="Defaults">The present client without any configuration.</param>
-public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[] Hosts, ConfiguredOption[] Options, int Hashed, ClientModel Defaults)
+/// <param name="Today">When this was read, by which the age of what servers have said counts.</param>
+public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[] Hosts, ConfiguredOption[] Options, int Hashed, ClientModel Defaults, DateTimeOffset Today)
 {
     /// <summary>The most hosts that are looked at.</summary>
     private const int Most = 500;
-
-    /// <summary>The deepest nesting of Include (readconf.c READCONF_MAX_DEPTH).</summary>
-    private const int Deepest = 16;
 
     private static readonly string[] Deciding = ["hostkeyalias", "proxyjump", "proxycommand", "kexalgorithms", "hostkeyalgorithms", "ciphers", "macs", "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes", "requiredrsasize", "identitiesonly"];
 
@@ -55,23 +40,24 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
     /// <param name="cache">The user's cache folder.</param>
     /// <param name="then">The version asked about.</param>
     /// <param name="config">Another ssh_config than the user's own; null: that.</param>
-    public static Reading<SshAuditFacts> Read(Host host, string home, string cache, SshVersion then, string? config)
+    /// <param name="runsCommands">Whether ssh may be asked about hosts where that runs commands of <c>Match exec</c>; else nothing is known of any.</param>
+    public static Reading<SshAuditFacts> Read(Host host, string home, string cache, SshVersion then, string? config, bool runsCommands)
     {
         if (SshSettings.ClientVersion(host) is not { } now)
         {
             return new(default!, new(HostErrorKind.Failed, "ssh -V does not tell its version"));
         }
 
-        var options = new List<ConfiguredOption>();
-        Collect(host, home, config ?? $"{home}/.ssh/config", 0, options);
-        var known = host.ReadFile($"{home}/.ssh/known_hosts") is { Ok: true, Value: var bytes } ? KnownHost.Read(ByteText.Decode(bytes)).Where(k => k.Marker.Length == 0).ToArray() : [];
+        var options = SshConfigFiles.Read(host, home, config ?? $"{home}/.ssh/config");
+        var mayAsk = runsCommands || SshConfigFiles.Commands(host, home, config).Length == 0;
+        var known = host.ReadFile($"{home}/.ssh/known_hosts") is { Ok: true, Value: var bytes } ? KnownHost.Read(ByteText.Decode(bytes)).Where(k => k.Marker != "@revoked").ToArray() : [];
         var cached = CachedProbe.ReadAll(host, cache);
         var configured = options.SelectMany(Named).Where(IsName);
         string[] plain = [.. known.Where(k => !k.IsHashed).SelectMany(k => k.Names.Split(','))];
 
         // A name in brackets is one with a port: what was typed for it stands in the configuration or the cache, or is the host itself.
         var names = configured.Concat(cached.Select(c => c.Name)).Concat(plain.Where(n => !n.StartsWith('['))).Where(IsName).Distinct().Take(Most).ToArray();
-        SshTarget Target(string name, int? port) => SshTarget.Of(host, name, home, SshSettings.Read(host, name, config) is { Ok: true, Value: var settings } ? settings : null, port, null, []);
+        SshTarget Target(string name, int? port) => SshTarget.Of(host, name, home, mayAsk && SshSettings.Read(host, name, config) is { Ok: true, Value: var settings } ? settings : null, port, null, []);
         var targets = names.Select(n => Target(n, null)).ToList();
         foreach (var (address, port) in plain.Select(Bracketed).OfType<(string, int)>().Where(b => !targets.Any(t => t.Address == b.Item1 && t.Port == b.Item2)).Take(Most - targets.Count))
         {
@@ -82,8 +68,8 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
         var seen = new HashSet<(string, int, string, string)>();
         var hosts = targets.Select(t => new AuditedHost(t, cached.Where(c => c.Facts.Address == $"{t.Address}:{t.Port}" && (c.Facts.User == t.User || c.Facts.User.Length == 0)).MaxBy(c => (c.Facts.User.Length, c.Asked))))
             .Where(h => h.Target.Settings is null || seen.Add((h.Target.Address, h.Target.Port, h.Target.User, Way(h.Target.Settings)))).ToArray();
-        var hashed = known.Count(k => k.IsHashed && !targets.Any(t => k.IsFor(KnownHost.LookedUp(t.Address, t.Port))));
-        return new(new(now, then, hosts, [.. options], hashed, SshSettings.Defaults(host, now) ?? ClientModel.Defaults(now)), null);
+        var hashed = known.Count(k => k.IsHashed && k.Marker.Length == 0 && !targets.Any(t => k.IsFor(KnownHost.LookedUp(t.Address, t.Port))));
+        return new(new(now, then, hosts, [.. options], hashed, (mayAsk ? SshSettings.Defaults(host, now) : null) ?? ClientModel.Defaults(now), host.Now), null);
     }
 
     /// <summary>What decides of a login besides where it goes.</summary>
@@ -105,33 +91,4 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
 
     private static (string, int)? Bracketed(string name) =>
         name.StartsWith('[') && name.IndexOf("]:", StringComparison.Ordinal) is > 1 and var end && int.TryParse(name.AsSpan(end + 2), System.Globalization.NumberStyles.None, null, out var port) && IsName(name[1..end]) ? (name[1..end], port) : null;
-
-    /// <summary>The lines of a file and of those that it includes: paths from ~/.ssh on, patterns in the last part (ssh_config(5) Include).</summary>
-    private static void Collect(Host host, string home, string file, int depth, List<ConfiguredOption> options)
-    {
-        if (depth > Deepest || options.Count > 100_000 || host.ReadFile(file, 1 << 20) is not { Ok: true, Value: var bytes })
-        {
-            return;
-        }
-
-        foreach (var line in SshConfigFile.Parse(FileLines.Split(bytes).Lines).Lines)
-        {
-            if (line.Keyword != "include")
-            {
-                options.Add(new(file, line.Line, line.Keyword, line.Value) { Block = line.Block });
-                continue;
-            }
-
-            foreach (var word in line.Value.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries).Select(w => w.Trim('"')))
-            {
-                var path = word.StartsWith("~/", StringComparison.Ordinal) ? home + word[1..] : word.StartsWith('/') ? word : $"{home}/.ssh/{word}";
-                var slash = path.LastIndexOf('/');
-                var (folder, pattern) = (path[..slash], path[(slash + 1)..]);
-                foreach (var name in pattern.IndexOfAny(['*', '?']) < 0 ? [pattern] : host.List(folder) is { Ok: true, Value: var names } ? names.Where(n => n[0] != '.' && AlgorithmList.Matches(n, pattern)) : [])
-                {
-                    Collect(host, home, $"{folder}/{name}", depth + 1, options);
-                }
-            }
-        }
-    }
 }

@@ -59,9 +59,9 @@ internal static class SshForesight
             .Select(f => (f[2] == "0" ? host : new UserHost(host, f[0]), f[5]));
     }
 
-    /// <summary>Logins from here that work now and will fail, and options that the new client refuses.</summary>
+    /// <summary>Logins from here that work now and will fail, and options that the new client refuses. Nobody's commands are run for it.</summary>
     private static IEnumerable<Finding> Client(Host host, string home, SshVersion then) =>
-        SshAuditFacts.Read(host, home, $"{home}/.cache", then, null) is { Ok: true, Value: var facts } && facts.Now < facts.Then
+        SshAuditFacts.Read(host, home, $"{home}/.cache", then, null, runsCommands: false) is { Ok: true, Value: var facts } && facts.Now < facts.Then
             ? SshAudit.Of(facts).Findings.Where(f => f.Severity == Severity.Error) : [];
 
     /// <summary>Values that end the new sshd at its start: then nobody gets in any more.</summary>

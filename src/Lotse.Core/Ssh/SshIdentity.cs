@@ -37,7 +37,20 @@ public sealed record SshIdentity(string File, string? PublicFile, PublicKey? Key
             all.AddRange(OfAgent(host).Where(a => !all.Any(i => i.Key?.Fingerprint == a.Key!.Fingerprint)));
         }
 
-        return [.. all];
+        return [.. Certificates(host, settings, home, all), .. all];
+    }
+
+    /// <summary>The certificates that ssh would try before the keys themselves: those of CertificateFile, and <c>FILE-cert.pub</c> beside each identity.</summary>
+    private static IEnumerable<SshIdentity> Certificates(Host host, SshSettings settings, string home, List<SshIdentity> keys)
+    {
+        foreach (var file in (settings.Values.GetValueOrDefault("certificatefile") ?? []).Select(f => f.StartsWith("~/", StringComparison.Ordinal) ? home + f[1..] : f).Concat(keys.Select(k => $"{k.File}-cert.pub")).Distinct())
+        {
+            if (ReadPublic(host, file) is { IsCertificate: true } certificate && keys.Find(k => k.Key is { } key ? certificate.Certifies(key) : file == $"{k.File}-cert.pub") is { } own)
+            {
+                // What the agent holds has no file that others could read.
+                yield return new(own.File, file, certificate, own.InAgent ? 0x180 : own.Mode);
+            }
+        }
     }
 
     /// <summary>The public key in a file; null: there is none.</summary>

@@ -16,6 +16,9 @@ public sealed record UserKeyType(string Name, int Bits)
     /// <summary>The signature algorithms that a key of this type can be used with.</summary>
     public string[] Signatures => IsRsa ? RsaSignatures : [Name];
 
+    /// <summary>The names of <see cref="Signatures"/> for a certificate of such a key (PROTOCOL.certkeys; OpenSSH 7.8 release notes for RSA with SHA-2).</summary>
+    public string[] Certified => [.. Signatures.Select(s => s.EndsWith("@openssh.com", StringComparison.Ordinal) ? s.Replace("@openssh.com", "-cert-v01@openssh.com", StringComparison.Ordinal) : s + "-cert-v01@openssh.com")];
+
     /// <summary>The word that people use: RSA, ECDSA, ED25519, DSA.</summary>
     public string Word => Name switch
     {

@@ -45,7 +45,7 @@ public class UpgradePlanTests
     {
         var (changes, job) = UpgradePlan.Make(Facts(Old()) with { Mode = mode, Rehearsal = new(RehearsalKind.Reflink, [new("upgrade", 12.5), new("copy", 3)]) }, "/bin/lotse", null);
         var steps = changes.OfType<RunProgram>().ToArray();
-        string[] phases = ["stop", "init", "upgrade", "check", "configure", "place", .. isShared ? new[] { "open" } : [], "start", "statistics"];
+        string[] phases = ["init", "stop", "upgrade", "check", "configure", "place", .. isShared ? new[] { "open" } : [], "start", "statistics"];
         Assert.Equal(phases, steps.Select(s => s.Phase));
         Assert.Equal(isShared ? ["open"] : Array.Empty<string>(), steps.Where(s => s.NoReturn is not null).Select(s => s.Phase));
         Assert.Equal(["upgrade"], steps.Where(s => s.Estimate is not null).Select(s => s.Phase));

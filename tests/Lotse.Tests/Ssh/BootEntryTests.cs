@@ -42,6 +42,39 @@ public sealed class BootEntryTests : IDisposable
         Assert.Equal((image, commandLine), Read() is { } entry ? (entry.Image, entry.CommandLine) : default);
     }
 
+    /// <summary>GRUB_DEFAULT=saved, and what grub-reboot has chosen for once: by number, id or title, in a submenu behind &gt;.</summary>
+    [Theory]
+    [InlineData("saved_entry=adv-id>old-id\n", "/boot/initrd.img-6.1.0-9-amd64")]
+    [InlineData("saved_entry=Advanced options for Debian GNU/Linux>Debian GNU/Linux, with Linux 6.1.0-9-amd64\n", "/boot/initrd.img-6.1.0-9-amd64")]
+    [InlineData("saved_entry=1>0\n", "/boot/initrd.img-6.1.0-9-amd64")]
+    [InlineData("saved_entry=1\nnext_entry=0\n", "/boot/initrd.img-6.1.0-41-amd64")]
+    [InlineData("saved_entry=removed-kernel\n", "/boot/initrd.img-6.1.0-41-amd64")]
+    [InlineData("saved_entry=\n######", "/boot/initrd.img-6.1.0-41-amd64")]
+    [InlineData(null, "/boot/initrd.img-6.1.0-41-amd64")]
+    public void What_grubenv_has_saved_is_what_boots(string? block, string image)
+    {
+        const string Choice = """
+            if [ -s $prefix/grubenv ]; then
+              load_env
+            fi
+            if [ "${next_entry}" ] ; then
+               set default="${next_entry}"
+               set next_entry=
+            else
+               set default="${saved_entry}"
+            fi
+            """;
+        Write("/boot/grub/grub.cfg", Menu.Replace("set default=\"0\"", Choice, StringComparison.Ordinal).Replace("GNU/Linux' {", "GNU/Linux' $menuentry_id_option 'adv-id' {", StringComparison.Ordinal).Replace("-9-amd64' {", "-9-amd64' --class x $menuentry_id_option 'old-id' {", StringComparison.Ordinal));
+        Write("/boot/initrd.img-6.1.0-41-amd64", "");
+        Write("/boot/initrd.img-6.1.0-9-amd64", "");
+        if (block is not null)
+        {
+            Write("/boot/grub/grubenv", "# GRUB Environment Block\n" + block);
+        }
+
+        Assert.Equal(image, Read()?.Image);
+    }
+
     /// <summary>Where /boot is a file system of its own, GRUB's paths begin behind it.</summary>
     [Fact]
     public void Paths_may_lack_the_boot_folder()

@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Text;
+using Lotse.Hosts;
 using Lotse.Ssh;
 using Lotse.Ssh.Logs;
 using Lotse.Ssh.Transport;
@@ -61,9 +64,70 @@ public class HostTests
             Keys = [new("/k.pub", "ssh-rsa", true, "ssh-rsa", [])],
         };
         var target = new SshTarget("old", null, "192.0.2.1", 22, "me", [new("/k", "/k.pub", key, 0x180)]);
-        var facts = new SshAuditFacts(new(8, 4), new(9, 2), [new(target, new CachedProbe("old", DateTimeOffset.UnixEpoch, server))], options, 0, ClientModel.Defaults(new(8, 4)));
+        var facts = new SshAuditFacts(new(8, 4), new(9, 2), [new(target, new CachedProbe("old", DateTimeOffset.UnixEpoch, server))], options, 0, ClientModel.Defaults(new(8, 4)), DateTimeOffset.UnixEpoch);
         var answer = Assert.Single(((AuditAnswers)SshAudit.Of(facts).Answer!.Value).Hosts);
         Assert.Equal(("works", then), (answer.Now, answer.Then));
+
+        // What was said long ago is no certainty: the age is told, and that one may ask again.
+        var late = SshAudit.Of(facts with { Today = DateTimeOffset.UnixEpoch.AddDays(400) });
+        Assert.Contains(", 400 days ago", late.Reasons[0].Seen[0].ToString(), StringComparison.Ordinal);
+        Assert.Equal(then == "works", late.Unknowns.Any(u => u.ToString().Contains("400 days ago", StringComparison.Ordinal)));
+        Assert.DoesNotContain(SshAudit.Of(facts).Unknowns, u => u.ToString().Contains("days ago", StringComparison.Ordinal));
+    }
+
+    /// <summary>A server that takes the certificate and not the key lets its owner in.</summary>
+    [Theory]
+    [InlineData(true, false, LoginStage.Ok, null)]
+    [InlineData(false, false, LoginStage.Rejected, "server-refused-cert")]
+    [InlineData(true, true, LoginStage.KeySkipped, "client-policy-key-type")]
+    public void A_certificate_is_judged_by_what_the_server_says(bool accepted, bool keptBack, string stage, string? cause)
+    {
+        const string Type = "ssh-ed25519-cert-v01@openssh.com";
+        var blob = Field(Type).Concat(Field("a nonce")).Concat(Field(new string('k', 32))).Concat(new byte[8]).ToArray();
+        var certificate = new PublicKey(Type, blob, "");
+        var key = new PublicKey("ssh-ed25519", [.. Field("ssh-ed25519"), .. Field(new string('k', 32))], "");
+        Assert.True(certificate.Certifies(key));
+        Assert.False(certificate.Certifies(new("ssh-ed25519", [.. Field("ssh-ed25519"), .. Field(new string('x', 32))], "")));
+
+        var client = ClientModel.Defaults(new(9, 2));
+        client = keptBack ? client with { UserKeys = ["ssh-ed25519"] } : client;
+        SshIdentity[] identities = [new("/k", "/k-cert.pub", certificate, 0x180), new("/k", "/k.pub", key, 0x180)];
+        var probe = Probe([new("/k-cert.pub", Type, accepted, accepted ? Type : null, []), new("/k.pub", "ssh-ed25519", false, null, ["ssh-ed25519"])]);
+        var answers = HostDiagnosis.Judge(client, probe, identities).Keys;
+        Assert.Equal((stage, cause, "/k-cert.pub"), (answers[0].Stage, answers[0].Cause, answers[0].File));
+        Assert.Equal(LoginStage.Rejected, answers[1].Stage);
+    }
+
+    /// <summary>Who runs <c>ssh -G</c> runs these.</summary>
+    [Theory]
+    [InlineData("Match exec \"test -e /x\"", true)]
+    [InlineData("Match host box !exec false", true)]
+    [InlineData("match Exec=true", true)]
+    [InlineData("Match host exec.example", false)]
+    [InlineData("Host exec", false)]
+    public void Commands_of_a_configuration_are_known_before_they_are_run(string line, bool runs)
+    {
+        var root = Directory.CreateTempSubdirectory("lotse-config-").FullName;
+        try
+        {
+            Directory.CreateDirectory(root + "/home/me/.ssh/config.d");
+            File.WriteAllText(root + "/home/me/.ssh/config", "Include config.d/*\n");
+            File.WriteAllText(root + "/home/me/.ssh/config.d/a", $"# first\n{line}\n  User x\n");
+            using var host = FolderHost.Open(root).Value;
+            var commands = SshConfigFiles.Commands(host, "/home/me", null);
+            Assert.Equal(runs, commands is [{ File: "/home/me/.ssh/config.d/a", Line: 2 }]);
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
+    }
+
+    private static byte[] Field(string text)
+    {
+        var length = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(length, text.Length);
+        return [.. length, .. Encoding.ASCII.GetBytes(text)];
     }
 
     /// <summary>A block that comes first replaces what later ones set of the same option: its value has to hold theirs.</summary>

@@ -95,6 +95,13 @@ public class LogTests
         Assert.Equal(causes, told is null ? null : string.Join(' ', told.Alternatives));
     }
 
+    /// <summary>sshd says at LogLevel INFO which option refuses a key, all but the date; at ERROR it says of none.</summary>
+    [Theory]
+    [InlineData("sshd[9]: Refused by key options\nsshd[9]: Connection closed by authenticating user a 192.0.2.7 port 39 [preauth]\n", "key-expired")]
+    [InlineData("sshd[9]: Refused by key options\n", "from-restriction key-expired")]
+    public void What_an_option_refuses_is_named_at_info_only(string log, string causes) =>
+        Assert.Equal(causes, string.Join(' ', ServerLog.Read(log, ClientLog.Read("a@box.example: Permission denied (publickey)."))!.Alternatives));
+
     /// <summary>What a service's ssh says stands in the journal behind a time, a host and a program; what a program at the other end says of itself is not ssh's.</summary>
     [Theory]
     [InlineData("Nov 26 05:00:00 laptop backup[12]: alice@box.example: Permission denied (publickey).", "permission-denied-no-detail")]
@@ -103,6 +110,48 @@ public class LogTests
     [InlineData("fatal: Could not resolve hostname git.example", null)]
     [InlineData("* Permission denied (publickey) is what strangers see", null)]
     public void A_line_of_the_journal_is_read(string line, string? cause) => Assert.Equal(cause, LogDiagnosis.Of(ClientLog.Read(line)).Cause);
+
+    /// <summary>
+    /// Without -v ssh's words and the server's stand in one stream: what stands where ssh would not have said it may be the
+    /// greeting's, and then it is not known whether the login failed. What stands where ssh says it is believed.
+    /// </summary>
+    [Theory]
+    [InlineData("Welcome to box\nHost key verification failed.\n", null)]
+    [InlineData("Host key verification failed.\nWelcome to box\n", null)]
+    [InlineData("Welcome to box\nPermission denied (publickey).\n", null)]
+    [InlineData("Permission denied (publickey).\nready\n", null)]
+    [InlineData("alice@box.example: Permission denied (publickey).\nready\n", null)]
+    [InlineData("Welcome to box\nReceived disconnect from 192.0.2.1 port 22:2: Too many authentication failures\nalice@box.example: Permission denied (publickey).\n", null)]
+    [InlineData("Load key \"/k\": bad permissions\nalice@box.example: Permission denied (publickey).\nPTY allocation request failed on channel 0\n", null)]
+    [InlineData("@       WARNING: REVOKED HOST KEY DETECTED!               @\n", null)]
+    [InlineData("Welcome to box\nHost key verification failed.\nBye\nConnection to box.example closed.\n", "ok")]
+    [InlineData("Welcome to box\nHost key verification failed.\r\n", "hostkey-unknown")]
+    [InlineData("Host key verification failed.\nPermanently moved\nalice@box.example: Permission denied (publickey).\n", "permission-denied-no-detail")]
+    [InlineData("Welcome to box\nLoad key \"/k\": bad permissions\nBye\nalice@box.example: Permission denied (publickey).\n", "permission-denied-no-detail")]
+    [InlineData("Welcome to box\nLoad key \"/k\": bad permissions\nalice@box.example: Permission denied (publickey).\n", "private-key-modes")]
+    [InlineData("Welcome to box\nReceived disconnect from 192.0.2.1 port 22:2: Too many authentication failures\nDisconnected from 192.0.2.1 port 22\n", "too-many-keys")]
+    [InlineData("Welcome to box\nPTY allocation request failed on channel 0\n", null)]
+    [InlineData("PTY allocation request failed on channel 0\nready\n", "pty-refused")]
+    [InlineData("Cloning into 'box'...\nHost key verification failed.\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n", "hostkey-unknown")]
+    [InlineData("me@laptop:~$ ssh box\nHost key verification failed.\nme@laptop:~$\n", "hostkey-unknown")]
+    [InlineData("nc: can't connect to remote host (192.0.2.1): Connection refused\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n", "proxy-failed")]
+    [InlineData("/etc/ssh/ssh_config line 53: Unsupported option \"gssapiauthentication\"\r\n/bin/sh: exec: line 0: nosuch: not found\nssh_exchange_identification: Connection closed by remote host\r\n", "proxy-failed")]
+    [InlineData("KnownHostsCommand-ORDER /bin/false failed, status 1\nKnownHostsCommand failed\n", "hostkey-unknown")]
+    [InlineData("# Authorised use only #\nssh: connect to host box port 22: Connection refused\n", null)]
+    public void Without_v_ssh_is_told_from_the_greeting_by_where_it_speaks(string log, string? cause)
+    {
+        var found = LogDiagnosis.Of(ClientLog.Read(log));
+        Assert.Equal(cause, found.Cause);
+        Assert.True(cause is not null || LogReport.Of(ClientLog.Read(log), "log") is { Findings: [], Unknowns: [_] });
+    }
+
+    /// <summary>With -v the greeting stands before the login, and what a program prints has no carriage return where ssh's lines have one.</summary>
+    [Theory]
+    [InlineData("debug1: Authentications that can continue: publickey\nPTY allocation request failed on channel 0\nAuthenticated to box ([192.0.2.1]:22) using \"publickey\".\ndebug1: Exit status 0\n", "ok")]
+    [InlineData("Authenticated to box ([192.0.2.1]:22) using \"publickey\".\r\nPTY allocation request failed on channel 0\ndebug1: Exit status 0\r\n", "ok")]
+    [InlineData("Authenticated to box ([192.0.2.1]:22) using \"publickey\".\r\nPTY allocation request failed on channel 0\r\ndebug1: Exit status 0\r\n", "pty-refused")]
+    [InlineData("debug1: Authentications that can continue: publickey\nToo many authentication failures lock you out\ndebug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Authentications that can continue: publickey\na@box: Permission denied (publickey).\n", "server-refused-key")]
+    public void With_v_the_greeting_is_told_apart(string log, string cause) => Assert.Equal(cause, LogDiagnosis.Of(ClientLog.Read(log)).Cause);
 
     /// <summary>What <c>ssh -W</c> prints of its own forwarding does not make its login one to a host in between; what the ssh of a ProxyJump prints does.</summary>
     [Theory]

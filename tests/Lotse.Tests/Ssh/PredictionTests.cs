@@ -25,6 +25,28 @@ public class PredictionTests
         }
     }
 
+    /// <summary>Options of every kind, spelled out, at random: what the client agreed on with the server, and whether it got in.</summary>
+    [Fact]
+    public void Is_what_real_logins_with_options_did()
+    {
+        var path = LotseProgram.Data("ssh", "logins-options.tsv");
+        var rows = File.ReadLines(path).Where(l => l[0] != '#').Skip(1).Select(l => l.Split('\t')).ToArray();
+        foreach (var (row, answer) in rows.Zip(PredictionBatch.Of(File.ReadAllText(path)), (r, a) => (r, a.Answer!)))
+        {
+            Assert.True(row[4] == answer.Result && (row[5].Length == 0 || row[5] == answer.Hostkeyalg) && (row[6].Length == 0 || row[6] == answer.Kex), $"{string.Join(' ', row)}: {answer}");
+        }
+    }
+
+    /// <summary>What a build has of its own, such as a distribution's key exchange, is no fault of the next version.</summary>
+    [Fact]
+    public void A_name_of_the_build_s_own_does_not_end_the_next_version()
+    {
+        var now = ClientModel.Defaults(new(9, 2));
+        var own = now with { Kex = [.. now.Kex, "gss-group14-sha256-of-this-build"] };
+        Assert.Null(own.Upgraded(new(10, 0), now).Refused);
+        Assert.NotNull((now with { HostKeys = [.. now.HostKeys, "ssh-dss"] }).Upgraded(new(10, 0), now).Refused);
+    }
+
     [Theory]
     [InlineData("dropbear:2016.73", "as dropbear:2015.71")]
     [InlineData("SSH-2.0-dropbear_2018.76", "measured")]
@@ -63,6 +85,18 @@ public class PredictionTests
     [InlineData("8.4", "HostKeyAlgorithms", "^ssh-rsa", false)]
     [InlineData("7.9", "Ciphers", "+arcfour", true)]
     [InlineData("9.0", "RequiredRSASize", "1024", true)]
+    [InlineData("8.4", "KexAlgorithms", "^sntrup761x25519-sha512@openssh.com", true)]
+    [InlineData("8.9", "KexAlgorithms", "^sntrup761x25519-sha512@openssh.com", false)]
+    [InlineData("9.2", "KexAlgorithms", "mlkem768x25519-sha256", true)]
+    [InlineData("9.2", "KexAlgorithms", "-mlkem768x25519-sha256", false)]
+    [InlineData("9.2", "KexAlgorithms", "+curve25519*", true)]
+    [InlineData("9.2", "HostKeyAlgorithms", "ssh-*", false)]
+    [InlineData("9.2", "HostKeyAlgorithms", "foo*", true)]
+    [InlineData("8.9", "MACs", "+hmac-ripemd160", true)]
+    [InlineData("7.5", "MACs", "+hmac-ripemd160", false)]
+    [InlineData("11.0", "KexAlgorithms", "+not-yet-invented", false)]
+    [InlineData("8.4", "Ciphers", "rijndael-cbc@lysator.liu.se", false)]
+    [InlineData("8.9", "Ciphers", "rijndael-cbc@lysator.liu.se", true)]
     public void An_option_ends_the_client_where_it_did(string version, string option, string value, bool refused) =>
         Assert.Equal(refused, ClientModel.Defaults(SshVersion.Parse(version)!.Value).With([new(option, value)]).Refused is not null);
 

@@ -9,7 +9,7 @@ internal static class AuthenticationRules
     public static Conclusion? Of(ClientLog log)
     {
         var denied = log.Denied;
-        var tooMany = log.Find("Too many authentication failures");
+        var tooMany = log.TooManyFailures;
         var closed = log.Stage == LogStage.Authentication ? log.Find("Connection closed by ", "Connection reset by ", "Disconnected from ", "Authentication failed.") : null;
         if (denied is null && tooMany is null && closed is null)
         {

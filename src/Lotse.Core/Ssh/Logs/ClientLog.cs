@@ -91,6 +91,9 @@ public sealed record ClientLog
     /// <summary>Lines that may decide, in the order of the log: errors, and what servers say before they hang up.</summary>
     public LogLine[] Notable { get; init; } = [];
 
+    /// <summary>Whether any line ends with a carriage return: then one that does not is none of ssh's own.</summary>
+    public bool HasReturns { get; init; }
+
     /// <summary>The last line that is not empty.</summary>
     public LogLine? Last { get; init; }
 
@@ -124,6 +127,9 @@ public sealed record ClientLog
         var at = n.Text.IndexOf(Mark, StringComparison.Ordinal);
         return n.Text.EndsWith(").", StringComparison.Ordinal) && (at == 0 || (at > 2 && n.Text.AsSpan(0, at).EndsWith(": "))) && !n.Text.AsSpan(at + Mark.Length).Contains(' ');
     });
+
+    /// <summary>The server's farewell to who has tried too often (<c>Received disconnect from ADDRESS port N:2: Too many …</c>).</summary>
+    public LogLine? TooManyFailures => Array.FindLast(Notable, n => n.Text.StartsWith("Received disconnect from ", StringComparison.Ordinal) && n.Text.Contains(": Too many authentication failures", StringComparison.Ordinal));
 
     /// <summary>The first notable line that holds the words.</summary>
     public LogLine? Find(params ReadOnlySpan<string> words)

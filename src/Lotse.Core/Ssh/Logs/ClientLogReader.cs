@@ -41,7 +41,7 @@ internal sealed class ClientLogReader
         }
 
         line = line with { Text = text };
-        log = log with { Last = line, Verbosity = Math.Max(log.Verbosity, level) };
+        log = log with { Last = line, Verbosity = Math.Max(log.Verbosity, level), HasReturns = log.HasReturns || line.HasReturn };
         if (level > 0)
         {
             Debug(line, level);
@@ -192,7 +192,7 @@ internal sealed class ClientLogReader
             // The ssh in between (ssh -W of ProxyJump) has logged in; from here on the log is of the login behind it.
             programs--;
             Forget();
-            log = new() { Client = log.Client, Proxied = true, Verbosity = log.Verbosity, Last = line, Stage = LogStage.Banner };
+            log = new() { Client = log.Client, Proxied = true, Verbosity = log.Verbosity, HasReturns = log.HasReturns, Last = line, Stage = LogStage.Banner };
         }
         else if (text.StartsWith("Executing proxy command:", StringComparison.Ordinal) || text.StartsWith("Setting implicit ProxyCommand", StringComparison.Ordinal))
         {
@@ -310,7 +310,7 @@ internal sealed class ClientLogReader
 
         programs = log.Proxied ? programs : 0;
         Forget();
-        log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, Last = log.Last };
+        log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, HasReturns = log.HasReturns, Last = log.Last };
     }
 
     private void Forget()

@@ -91,7 +91,7 @@ internal static class ConnectionRules
     {
         const string Rule = "OpenSSH sshconnect.c check_host_key; sshd(8) SSH_KNOWN_HOSTS FILE FORMAT";
         var failed = log.Find("Host key verification failed.");
-        if (log.Find("REVOKED HOST KEY DETECTED", "is marked as revoked", "was revoked") is { } revoked)
+        if (log.Find("REVOKED HOST KEY DETECTED", "is marked as revoked", "was revoked") is { } revoked && (failed ?? log.Find("was revoked and you have requested strict checking")) is not null)
         {
             return Conclusion.Proven("hostkey-revoked", "known_hosts marks the server's host key as revoked", Rule, revoked, log.Find("has been marked as revoked", "is marked as revoked"), failed);
         }
@@ -244,7 +244,7 @@ internal static class ConnectionRules
         }
 
         var closed = log.Find("Connection closed by ", "Connection reset by ", "Connection closed.", "ssh_dispatch_run_fatal", "Broken pipe", "Bad packet length");
-        if (closed is null || log.Stage >= LogStage.Authentication || (log.Denied ?? log.Find("Too many authentication failures")) is not null)
+        if (closed is null || log.Stage >= LogStage.Authentication || (log.Denied ?? log.TooManyFailures) is not null)
         {
             return null;
         }

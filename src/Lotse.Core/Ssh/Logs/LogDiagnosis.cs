@@ -39,21 +39,29 @@ public static class LogDiagnosis
 
     private static Conclusion OfClient(ClientLog log)
     {
-        if (log.Authenticated is { } authenticated && !(log.Partial is not null && log.Denied is not null))
+        if (log.Verbosity == 0 && log.Stage != LogStage.Session)
         {
-            return SessionRules.Of(log) ?? new Conclusion(Conclusion.Worked, Certainty.Proven, $"the login worked: {authenticated.Text}", null, authenticated);
+            return QuietLog.Of(log);
         }
 
-        return ConnectionRules.Of(log) is { } ended && !(log.Stage >= LogStage.Authentication && ended.Cause == "closed-during-handshake") ? ended
-            : AuthenticationRules.Of(log) ?? SessionRules.Of(log) ?? Nothing(log);
+        return log.Authenticated is { } authenticated && !(log.Partial is not null && log.Denied is not null) ? SessionRules.Of(log) ?? Works(authenticated) : ByRules(log);
     }
+
+    /// <summary>The first rule that fits a login of which nothing says that it worked, in the order of a login.</summary>
+    internal static Conclusion ByRules(ClientLog log) =>
+        ConnectionRules.Of(log) is { } ended && !(log.Stage >= LogStage.Authentication && ended.Cause == "closed-during-handshake") ? ended
+            : AuthenticationRules.Of(log) ?? SessionRules.Of(log) ?? Nothing(log);
+
+    /// <summary>A line proves that the login worked.</summary>
+    internal static Conclusion Works(LogLine line) => new(Conclusion.Worked, Certainty.Proven, $"the login worked: {line.Text}", null, line);
 
     /// <summary>What the server says is the truth where the client can only guess, or sees the other end of the same thing.</summary>
     private static bool Outweighs(Conclusion told, Conclusion client) =>
         client.Cause is null || CauseCatalogue.IsClass(client.Cause) || client.Certainty == Certainty.Inferred || client.Alternatives.Length > 1 || (client.Cause == "closed-before-banner" && told.Cause == "source-penalty")
         || (client.Cause == "closed-before-banner" && client.Others.Length > 0 && told.Cause == "closed-before-banner");
 
-    private static Conclusion Nothing(ClientLog log) => log.Last is null
+    /// <summary>The log tells of nothing that failed.</summary>
+    internal static Conclusion Nothing(ClientLog log) => log.Last is null
         ? new(null, Certainty.Inferred, "the log is empty: ssh prints nothing when a login works, and nothing before it times out", null)
         : log.Verbosity == 0 ? new(null, Certainty.Inferred, "no line of the log tells of a failed login", null, log.Last)
         : new(null, Certainty.Inferred, $"the log ends without a result after \"{log.Last.Text}\"", null, log.Last);

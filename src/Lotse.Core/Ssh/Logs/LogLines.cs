@@ -5,7 +5,11 @@ namespace Lotse.Ssh.Logs;
 /// <summary>A line of a log that decided something, and where it stands.</summary>
 /// <param name="Number">From 1.</param>
 /// <param name="Text">Without the debug prefix and without what a terminal or a mail added around it.</param>
-public sealed record LogLine(int Number, string Text);
+public sealed record LogLine(int Number, string Text)
+{
+    /// <summary>Whether a carriage return ended it: so ssh ends what it says itself (log.c do_log).</summary>
+    public bool HasReturn { get; init; }
+}
 
 /// <summary>The lines of a pasted log, and words in them.</summary>
 internal static class LogLines
@@ -13,7 +17,20 @@ internal static class LogLines
     /// <summary>Each line without indentation and without what has carried it here (<see cref="PastedLog"/>).</summary>
     /// <param name="log">The pasted text.</param>
     /// <param name="withSender">Whether <c>sshd[10]: </c> stays, as in a server's log.</param>
-    public static IEnumerable<LogLine> Of(string log, bool withSender = false) => PastedLog.Lines(log, withSender).Select(l => new LogLine(l.Number, l.Text.Trim([' ', '\t', '\r', '\0'])));
+    public static IEnumerable<LogLine> Of(string log, bool withSender = false)
+    {
+        var (number, start, end) = (0, 0, -1);
+        foreach (var line in PastedLog.Lines(log, withSender))
+        {
+            while (number < line.Number && start <= log.Length)
+            {
+                (number, start) = (number + 1, end + 1);
+                end = start >= log.Length ? log.Length : log.IndexOf('\n', start) is >= 0 and var found ? found : log.Length;
+            }
+
+            yield return new(line.Number, line.Text.Trim([' ', '\t', '\r', '\0'])) { HasReturn = end > start && log[end - 1] == '\r' };
+        }
+    }
 
     /// <summary>What stands between two marks, or null.</summary>
     public static string? Between(string text, string from, string to)

@@ -110,7 +110,8 @@ public static class ServerLog
             else if (last is null && line.Text.EndsWith("Refused by key options", StringComparison.Ordinal))
             {
                 // Of the options that refuse a key, sshd names all but the date (auth.c auth_authorise_keyopts), which before 9.8 only its debug lines tell.
-                last = Conclusion.Likely("key-expired", "the key is installed with an option that refuses it, and of such options sshd names all but expiry-time", Sshd, line) with { ByServer = true };
+                last = SpeaksAtInfo(log) ? Conclusion.Likely("key-expired", "the key is installed with an option that refuses it, and of such options sshd names all but expiry-time", Sshd, line) with { ByServer = true }
+                    : Conclusion.Likely("from-restriction", "the key is installed with an option that refuses it, and at this LogLevel sshd does not say which", Sshd, line) with { ByServer = true, Others = ["from-restriction", "key-expired"] };
             }
         }
 

@@ -7,7 +7,13 @@ internal static class SessionRules
     private const int NoLogin = 254;
 
     /// <summary>The first rule that fits; null: nothing is wrong after the login, or there was none.</summary>
-    public static Conclusion? Of(ClientLog log) => Pty(log) ?? Forwarding(log) ?? Shell(log) ?? Forced(log);
+    public static Conclusion? Of(ClientLog log)
+    {
+        // What stands before the login is the server's greeting.
+        log = log.Authenticated is { } login ? log with { Notable = [.. log.Notable.Where(n => n.Number > login.Number || n.Text.StartsWith("Remote: ", StringComparison.Ordinal))] } : log;
+        var own = log.HasReturns ? log with { Notable = Array.FindAll(log.Notable, n => n.HasReturn) } : log;
+        return Pty(own) ?? Forwarding(own) ?? Shell(log) ?? Forced(log);
+    }
 
     private static Conclusion? Pty(ClientLog log) => log.Find("PTY allocation request failed") is { } line
         ? Conclusion.Proven("pty-refused", $"{line.Text}", "sshd(8) AUTHORIZED_KEYS no-pty, restrict; sshd_config(5) PermitTTY", Options(log), line) : null;

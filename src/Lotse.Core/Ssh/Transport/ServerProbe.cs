@@ -148,7 +148,7 @@ internal static class ServerProbe
     {
         if (key.Type != "ssh-rsa")
         {
-            return [key.Type];
+            return key.KeyType.IsRsa ? key.KeyType.Certified : [key.Type];
         }
 
         var (program, version) = ServerModel.Identify(banner);

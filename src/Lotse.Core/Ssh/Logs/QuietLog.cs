@@ -1,0 +1,118 @@
+namespace Lotse.Ssh.Logs;
+
+/// <summary>Who says a line of a log without -v.</summary>
+internal enum Speaker
+{
+    /// <summary>Nobody who is known: a greeting, a program on the server.</summary>
+    Stranger,
+
+    /// <summary>ssh, when no key was taken.</summary>
+    Denied,
+
+    /// <summary>ssh, when it ends before any key was tried.</summary>
+    End,
+
+    /// <summary>ssh, on its way.</summary>
+    Said,
+
+    /// <summary>A server that lets nobody in.</summary>
+    Server,
+
+    /// <summary>A program that stands in for the connection.</summary>
+    Between,
+
+    /// <summary>What has called ssh.</summary>
+    Around,
+}
+
+/// <summary>
+/// What a log without -v means. ssh prints its sentences where the server's greeting and the programs there print theirs, and
+/// those may hold the very same words. So what ssh is to have said must stand where ssh says it: its last word last, and what
+/// ends a connection before any key is tried with no word of the server's before it (RFC 4252 section 5.4).
+/// </summary>
+internal static class QuietLog
+{
+    /// <summary>No sentence of ssh's is longer than its lists of names.</summary>
+    private const int Longest = 2048;
+
+    private static readonly Lazy<(Speaker Speaker, string Pattern)[]> Table = new(() => [.. SshTable.Rows("client-lines").Select(r => (Enum.Parse<Speaker>(r[0], ignoreCase: true), r[1]))]);
+
+    /// <summary>What a log without debug lines means, which does not say of itself whether the login worked.</summary>
+    public static Conclusion Of(ClientLog log)
+    {
+        var lines = Spoken(log);
+        var last = Array.FindLastIndex(lines, l => l.Speaker is Speaker.Denied or Speaker.End);
+        var isDenied = last >= 0 && lines[last].Speaker == Speaker.Denied;
+
+        // A connection that ended before its keys had no keys: of the two it is the greeting that has those words.
+        var own = lines.Where((l, i) => l.Speaker != Speaker.Stranger && !(isDenied && i < last && l.Speaker == Speaker.End)).Select(l => l.Line).ToHashSet();
+        var view = log with { Authenticated = null, Notable = [.. log.Notable.Where(own.Contains)], Troubles = [.. log.Troubles.Where(t => own.Contains(t.Line))] };
+        var session = Array.FindLastIndex(lines, l => l.Line == log.Authenticated || (l.Speaker == Speaker.Said && IsEndOfTerminal(l.Line.Text)));
+        var found = last > session ? LogDiagnosis.ByRules(view) : SessionRules.Of(view) ?? (session < 0 ? LogDiagnosis.Nothing(log) : LogDiagnosis.Works(lines[session].Line));
+        if (found.Cause is null or Conclusion.Worked)
+        {
+            return found;
+        }
+
+        var at = last > session ? last : Array.FindLastIndex(lines, l => found.Lines.Contains(l.Line));
+        return at >= 0 && Stands(lines, at) ? found
+            : new(null, Certainty.Inferred, $"\"{found.Lines.OfType<LogLine>().LastOrDefault()?.Text}\" may be what ssh says of this login, or words of the server's greeting or of a program there: without -v both look the same", null, found.Lines) { Others = found.Alternatives };
+    }
+
+    /// <summary>Who says each line. A greeting is in one piece: what stands in the middle of strange lines is strange too, whatever its words.</summary>
+    private static (LogLine Line, Speaker Speaker)[] Spoken(ClientLog log)
+    {
+        // ssh ends its lines with CR LF (log.c do_log), the server's arrive as they are: where a log has both, they tell who spoke.
+        var lines = Array.ConvertAll(log.Notable, l => (Line: l, Speaker: Of(l.Text) is var s && log.HasReturns && !l.HasReturn && s is Speaker.Denied or Speaker.End ? Speaker.Stranger : s));
+        int first = Array.FindIndex(lines, l => l.Speaker == Speaker.Stranger), end = Array.FindLastIndex(lines, l => l.Speaker == Speaker.Stranger);
+        for (var i = first; i >= 0 && i <= end; i++)
+        {
+            if (lines[i].Speaker is Speaker.Denied or Speaker.End or Speaker.Said && !(log.HasReturns && lines[i].Line.HasReturn))
+            {
+                lines[i].Speaker = Speaker.Stranger;
+            }
+        }
+
+        return lines;
+    }
+
+    /// <summary>Whether the line that decides stands where ssh would have said it.</summary>
+    private static bool Stands((LogLine Line, Speaker Speaker)[] lines, int at)
+    {
+        var (line, speaker) = lines[at];
+        bool IsStranger((LogLine Line, Speaker Speaker) said) => said.Speaker == Speaker.Stranger;
+        if (speaker != Speaker.Said && Array.FindIndex(lines, at + 1, l => l.Speaker is Speaker.Stranger or Speaker.Said) >= 0)
+        {
+            return false;
+        }
+
+        var stranger = Array.FindLastIndex(lines, at, IsStranger);
+
+        // One ssh has one last word (or two: what the server's farewell was, and that it is over). Of more, one is the stranger's.
+        var isSecond = Array.FindLastIndex(lines, Math.Max(at - 1, 0), at, l => l.Speaker is Speaker.Denied or Speaker.End) is var other && other > stranger && !line.Text.StartsWith("Disconnected from ", StringComparison.Ordinal);
+        return stranger < 0
+            || (line.HasReturn && !Array.Exists(lines, l => IsStranger(l) && l.Line.HasReturn))
+            || (speaker == Speaker.Denied && NamesTheLogin(line.Text) && !isSecond);
+    }
+
+    /// <summary>Who says a line, by the words alone.</summary>
+    public static Speaker Of(string text)
+    {
+        var line = text.AsSpan(0, Math.Min(text.Length, Longest));
+        foreach (var (speaker, pattern) in Table.Value)
+        {
+            if (AlgorithmList.Matches(line, pattern))
+            {
+                return speaker;
+            }
+        }
+
+        return Speaker.Stranger;
+    }
+
+    /// <summary>Whether nobody but ssh would print it so: with user and host (7.6 and later), or what follows the server's farewell.</summary>
+    private static bool NamesTheLogin(string text) => text.StartsWith("Disconnected from ", StringComparison.Ordinal) || (text.IndexOf(": Permission denied (", StringComparison.Ordinal) is > 0 and var at && text.AsSpan(0, at).Contains('@'));
+
+    /// <summary><c>Connection to HOST closed.</c>: only a session with a terminal ends so (clientloop.c).</summary>
+    private static bool IsEndOfTerminal(string text) => text.StartsWith("Connection to ", StringComparison.Ordinal) && text.EndsWith(" closed.", StringComparison.Ordinal);
+}
