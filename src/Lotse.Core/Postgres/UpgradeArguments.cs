@@ -57,15 +57,10 @@ internal static class InitArguments
     public static string EncodingOf(string locale) =>
         locale is "C" or "POSIX" ? "SQL_ASCII" : locale.Contains("utf", StringComparison.OrdinalIgnoreCase) ? "UTF8" : locale.Contains("8859-15", StringComparison.Ordinal) || locale.Contains("@euro", StringComparison.Ordinal) ? "LATIN9" : "LATIN1";
 
-    /// <summary>Whether two spellings name one locale: en_US.UTF-8 and en_US.utf8 (check.c equivalent_locale).</summary>
-    public static bool Same(string? one, string? other) => Plain(one) == Plain(other);
+    /// <summary>Whether pg_upgrade takes two spellings for one locale: without case, and without what follows the last dot, for encodings are compared by themselves (check.c equivalent_locale, up to 15).</summary>
+    public static bool Same(string? one, string? other) => string.Equals(Plain(one), Plain(other), StringComparison.OrdinalIgnoreCase);
 
-    private static string Plain(string? locale)
-    {
-        var text = (locale ?? "").ToLowerInvariant();
-        var dot = text.IndexOf('.', StringComparison.Ordinal);
-        return dot < 0 ? text : text[..dot] + "." + new string([.. text[(dot + 1)..].Where(char.IsAsciiLetterOrDigit)]);
-    }
+    private static string Plain(string? locale) => locale is null ? "" : locale.LastIndexOf('.') is >= 0 and var dot ? locale[..dot] : locale;
 }
 
 /// <summary>Findings about how the new cluster is made.</summary>

@@ -7,6 +7,15 @@ namespace Lotse.Tests.Postgres;
 /// <summary>What a plan decides, from facts alone.</summary>
 public class UpgradePlanTests
 {
+    [Theory]
+    [InlineData("en_US.UTF-8", "en_US.utf8", true)]
+    [InlineData("C", "C.UTF-8", true)]
+    [InlineData("de_DE.UTF-8@euro", "DE_de", true)]
+    [InlineData("C", "POSIX", false)]
+    [InlineData("en_US.UTF-8", "en_GB.UTF-8", false)]
+    [InlineData(null, "C", false)]
+    public void Locales_are_compared_as_pg_upgrade_does(string? one, string? other, bool expected) => Assert.Equal(expected, InitArguments.Same(one, other));
+
     [Fact]
     public void The_new_cluster_is_made_like_the_old_one()
     {
