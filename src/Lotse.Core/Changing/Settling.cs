@@ -167,14 +167,12 @@ public static class Settling
                 case EntryState.Undoing:
                     return Undo(journal, entry, false, false) with { Verdict = $"the undoing of {id} had been interrupted: finished" };
                 case EntryState.Stuck:
-                    var again = PutBack(journal, entry, entry.Because ?? "interrupted");
+                    var again = Finished(PutBack(journal, entry, entry.Because ?? "interrupted"));
                     return again.Outcome == Outcome.PutBack ? again with { Verdict = $"the change {id} could be put back now: {entry.Head.Plan.Goal}", Details = [] } : again;
                 default:
                     var late = entry.State == EntryState.Unconfirmed;
-                    var done = PutBack(journal, entry, late ? "not confirmed in time" : "interrupted");
-
-                    // What had no way back and was finished instead is no half change: nobody has to look at it.
-                    return done.Outcome == Outcome.NotPutBack && Journal.PendingId is null ? done with { Outcome = Outcome.Done } : done.Outcome == Outcome.PutBack
+                    var done = Finished(PutBack(journal, entry, late ? "not confirmed in time" : "interrupted"));
+                    return done.Outcome == Outcome.PutBack
                         ? done with { Verdict = late ? $"the change {id} was not confirmed in time: put back" : $"the change {id} had been interrupted: put back", Details = [] } : done;
             }
         }
@@ -280,6 +278,9 @@ public static class Settling
         using var host = opened.Value;
         return PuttingBack.Run(journal, entry, host, because);
     }
+
+    /// <summary>What had no way back and was finished instead is no half change: nobody has to look at it.</summary>
+    private static Receipt Finished(Receipt receipt) => receipt.Outcome == Outcome.NotPutBack && Journal.PendingId is null ? receipt with { Outcome = Outcome.Done } : receipt;
 
     /// <summary>How long an entry may still wait. Of an earlier boot: not at all.</summary>
     private static double SecondsLeft(JournalEntry entry)

@@ -194,6 +194,12 @@ public static class UpgradeSteps
             throw new StepFailedException($"the server of {ByteText.Escape(job.Old)} is not back yet");
         }
 
+        if (job.Container is null && HasDied(programs, job) && programs.ServerOf(job.Old) is null)
+        {
+            // Not of us, for nothing had been stopped; a disk that failed takes a server with it.
+            StartCluster(programs, job, job.From, job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
+        }
+
         if (programs.Host.Status(job.Unfinished).Ok)
         {
             // One that shares its files and was never opened holds nothing of its own, and would harm the old one if it were started.
