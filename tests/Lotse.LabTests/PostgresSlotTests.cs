@@ -26,4 +26,27 @@ public class PostgresSlotTests
         Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
         Assert.Equal("s|logical", lab.Ask(port, "boss", "postgres", "SELECT slot_name, current_setting('wal_level') FROM pg_replication_slots"));
     }
+
+    [Fact(Explicit = true)]
+    public void So_is_a_container_that_its_command_makes_logical()
+    {
+        using var lab = new ContainerLab("podman");
+        var (old, now) = (lab.Image(17), lab.Image(18));
+        lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=secret", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8", "-v", "data:/var/lib/postgresql/data", old, "postgres", "-c", "wal_level=logical", "-c", "max_replication_slots=12");
+        lab.Await("db");
+        foreach (var sql in new[] { "CREATE PUBLICATION p FOR ALL TABLES", "SELECT pg_create_logical_replication_slot('s', 'pgoutput')", "SELECT pg_replication_slot_advance('s', pg_current_wal_lsn())" })
+        {
+            lab.Ask("db", "app", "app", sql);
+        }
+
+        var plan = lab.Folder + "/plan";
+        var planned = lab.Lotse("pg", "plan", "db", "--to", now, "-o", plan);
+        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        var applied = lab.Lotse("apply", plan);
+        Assert.True(applied.ExitCode == 0, applied.Text + applied.ErrorText);
+        Assert.Equal("s|logical|12", lab.Ask("db", "app", "app", "SELECT slot_name, current_setting('wal_level'), current_setting('max_replication_slots') FROM pg_replication_slots").Trim());
+        Assert.Equal(0, lab.Lotse("undo").ExitCode);
+        lab.Await("db");
+        Assert.Equal("s", lab.Ask("db", "app", "app", "SELECT slot_name FROM pg_replication_slots").Trim());
+    }
 }

@@ -32,19 +32,26 @@ internal static class HostBasedAuthentication
     private const int MostDepth = 10, MostLines = 20_000, MostFaults = 100;
     private const long MostBytes = 2 << 20;
 
+    /// <summary>What may still be read of files that name each other, and the lists that were: many lines may name one file.</summary>
+    private sealed class Budget
+    {
+        public long Left { get; set; } = MostBytes;
+
+        public Dictionary<string, (string[] Names, int Bytes)> Lists { get; } = [];
+    }
+
     /// <summary>The lines in the order they are tried; the first that fits a connection decides.</summary>
     public static HbaLine[] Read(Host host, string file, int major, List<string> faults)
     {
         var all = new List<HbaLine>();
-        var left = MostBytes;
-        ReadFile(host, file, major, 0, true, all, faults, ref left);
+        ReadFile(host, file, major, 0, true, all, faults, new());
         return [.. all];
     }
 
     /// <summary>A file's text, as long as all that belongs together stays small: files may name each other.</summary>
-    private static string? Text(Host host, string file, bool required, List<string> faults, ref long left)
+    private static string? Text(Host host, string file, bool required, List<string> faults, Budget budget)
     {
-        if (left <= 0)
+        if (budget.Left <= 0)
         {
             return null;
         }
@@ -60,8 +67,8 @@ internal static class HostBasedAuthentication
             return null;
         }
 
-        left -= read.Value.Length;
-        if (left <= 0)
+        budget.Left -= read.Value.Length;
+        if (budget.Left <= 0)
         {
             faults.Add($"{ByteText.Escape(file)}: with what it names the file is larger than {MostBytes >> 20} MiB; the rest was not read");
             return null;
@@ -70,24 +77,24 @@ internal static class HostBasedAuthentication
         return ByteText.Decode(read.Value);
     }
 
-    private static void ReadFile(Host host, string file, int major, int depth, bool required, List<HbaLine> all, List<string> faults, ref long left)
+    private static void ReadFile(Host host, string file, int major, int depth, bool required, List<HbaLine> all, List<string> faults, Budget budget)
     {
         if (depth > MostDepth)
         {
             // The server refuses the whole file then.
             faults.Add($"{ByteText.Escape(file)}: files include each other more than {MostDepth} deep");
-            left = 0;
+            budget.Left = 0;
             return;
         }
 
-        if (Text(host, file, required, faults, ref left) is not { } text)
+        if (Text(host, file, required, faults, budget) is not { } text)
         {
             return;
         }
 
         var folder = file[..Math.Max(1, file.LastIndexOf('/'))].TrimEnd('/');
         var lines = text.Split('\n');
-        for (var i = 0; i < lines.Length && all.Count < MostLines && left > 0; i++)
+        for (var i = 0; i < lines.Length && all.Count < MostLines && budget.Left > 0; i++)
         {
             var (line, number) = (lines[i].TrimEnd('\r'), i + 1);
             while (major >= 14 && line.EndsWith('\\') && i + 1 < lines.Length)
@@ -106,13 +113,13 @@ internal static class HostBasedAuthentication
                 var target = fields[1][0].TrimStart('"') is var t && t.StartsWith('/') ? t : $"{folder}/{t}";
                 foreach (var one in fields[0][0] != "include_dir" ? [target] : host.List(target) is { Ok: true } names ? names.Value.Where(n => n.EndsWith(".conf", StringComparison.Ordinal) && n[0] != '.').Select(n => $"{target}/{n}") : [])
                 {
-                    ReadFile(host, one, major, depth + 1, fields[0][0] == "include", all, faults, ref left);
+                    ReadFile(host, one, major, depth + 1, fields[0][0] == "include", all, faults, budget);
                 }
 
                 continue;
             }
 
-            if (Line(host, folder, fields, file, number, faults, ref left) is { } entry)
+            if (Line(host, folder, fields, file, number, faults, budget) is { } entry)
             {
                 all.Add(entry);
             }
@@ -123,7 +130,7 @@ internal static class HostBasedAuthentication
         }
     }
 
-    private static HbaLine? Line(Host host, string folder, List<List<string>> fields, string file, int number, List<string> faults, ref long left)
+    private static HbaLine? Line(Host host, string folder, List<List<string>> fields, string file, int number, List<string> faults, Budget budget)
     {
         var local = fields[0] is ["local"];
         if (!local && fields[0] is not ["host" or "hostssl" or "hostnossl" or "hostgssenc" or "hostnogssenc"])
@@ -144,11 +151,11 @@ internal static class HostBasedAuthentication
             at = 5;
         }
 
-        return new(fields[0][0], Expand(host, folder, fields[1], faults, ref left), Expand(host, folder, fields[2], faults, ref left), address, fields[at][0].TrimStart('"'), [.. fields.Skip(at + 1).Select(f => f[0].TrimStart('"'))], file, number);
+        return new(fields[0][0], Expand(host, folder, fields[1], faults, budget), Expand(host, folder, fields[2], faults, budget), address, fields[at][0].TrimStart('"'), [.. fields.Skip(at + 1).Select(f => f[0].TrimStart('"'))], file, number);
     }
 
     /// <summary>A list with each @file replaced by the names in it.</summary>
-    private static string[] Expand(Host host, string folder, List<string> list, List<string> faults, ref long left)
+    private static string[] Expand(Host host, string folder, List<string> list, List<string> faults, Budget budget)
     {
         var all = new List<string>();
         foreach (var word in list)
@@ -159,9 +166,19 @@ internal static class HostBasedAuthentication
                 continue;
             }
 
-            if (Text(host, word[1] == '/' ? word[1..] : $"{folder}/{word[1..]}", true, faults, ref left) is { } text)
+            var path = word[1] == '/' ? word[1..] : $"{folder}/{word[1..]}";
+            if (budget.Lists.TryGetValue(path, out var known))
             {
-                all.AddRange(text.Split('\n').SelectMany(l => Tokens(l.TrimEnd('\r'))).SelectMany(f => f).Where(w => w.Length > 0 && w[0] != '@'));
+                budget.Left -= known.Bytes;
+            }
+            else if (Text(host, path, true, faults, budget) is { } text)
+            {
+                budget.Lists[path] = known = ([.. text.Split('\n').SelectMany(l => Tokens(l.TrimEnd('\r'))).SelectMany(f => f).Where(w => w.Length > 0 && w[0] != '@')], text.Length);
+            }
+
+            if (known.Names is not null && budget.Left > 0)
+            {
+                all.AddRange(known.Names);
             }
         }
 

@@ -90,12 +90,14 @@ internal static partial class TranslatedMessages
         for (var round = 0; round < MostMessages && MayBeIn(text); round++)
         {
             var known = language;
-            var (translation, match) = Table.Value.All.Where(t => (known is null || t.Language == known) && text.Contains(t.Key, StringComparison.Ordinal))
-                .Select(t => (Translation: t, Match: t.Match(text))).Where(f => f.Match.Success).MaxBy(f => f.Translation.Weight);
-            if (translation is null)
+            var found = Table.Value.All.Where(t => (known is null || t.Language == known) && text.Contains(t.Key, StringComparison.Ordinal))
+                .Select(t => (Translation: t, Match: t.Match(text))).Where(f => f.Match.Success).ToArray();
+            if (found.Length == 0)
             {
                 break;
             }
+
+            var (translation, match) = found.MaxBy(f => f.Translation.Weight);
 
             language = translation.Language;
             text = text[..match.Index] + translation.English(match, v => Word(translation.Language, v) ?? v) + text[(match.Index + match.Length)..];

@@ -26,7 +26,7 @@ internal static partial class UpgradeFindings
         {
             if (what is not null)
             {
-                yield return Note("pg/oldest-xid", Severity.Error, new(database.Name, ValueKind.Plain), $"in database {new Value(database.Name, ValueKind.Plain)} transactions count that are older than the oldest one that the control file knows", "19 compares both and refuses a cluster where they differ; pg_resetwal or an old upgrade may have left it so", Check + ", version 19", what, $"pg_database; {old.Directory}/global/pg_control", $"in the old server: VACUUM (FREEZE) as superuser in \"{database.Name}\", then CHECKPOINT, and look at pg_database again");
+                yield return Note("pg/oldest-xid", Severity.Error, new(database.Name, ValueKind.Plain), $"in database {new Value(database.Name, ValueKind.Plain)} transactions count that are older than the oldest one that the control file knows", "19 compares both and refuses a cluster where they differ; pg_resetwal or an old upgrade may have left it so", Check + ", version 19", what, $"pg_database; {old.Directory}/global/pg_control", $"in the old server: VACUUM (FREEZE) as superuser in \"{database.Name}\", then CHECKPOINT, and look at pg_database again; template0 is opened for it and closed again: ALTER DATABASE template0 ALLOW_CONNECTIONS");
             }
         }
 

@@ -28,6 +28,21 @@ public partial class TranslatedMessagesTests
         Assert.Contains("Passwort-Authentifizierung", finding.Reasons[0].Seen[0].What.ToString(), StringComparison.Ordinal);
     }
 
+    /// <summary>The longest part of a message may stand in a line that is not that message.</summary>
+    [Fact]
+    public void A_part_of_a_message_is_no_message_and_no_fault()
+    {
+        foreach (var row in VersionTables.Rows("translations.tsv"))
+        {
+            var part = Conversion().Split(row[2]).MaxBy(p => p.Length)!.Trim();
+            var line = $"x{part}";
+            string? language = null;
+            _ = TranslatedMessages.English(part, ref language);
+            language = "none";
+            Assert.Equal(line, TranslatedMessages.English(line, ref language));
+        }
+    }
+
     /// <summary>Some languages say two messages with one sentence, so what counts is what it means.</summary>
     [Fact]
     public void Each_translation_means_what_its_message_means()
