@@ -232,8 +232,8 @@ public static partial class PastedLog
     [GeneratedRegex(@"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\a\x1b]*(\a|\x1b\\)|[@-Z\\-_])", Options, DefaultMatchMilliseconds)]
     private static partial Regex Control();
 
-    // journalctl and syslog: time, host, sender.
-    [GeneratedRegex(@"^([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) [\w.-]+ (?<sender>[\w.@/-]+(\[\d+\])?: )", Options, DefaultMatchMilliseconds)]
+    // journalctl and syslog: time, host, sender; but "banner exchange: " is what ssh says behind a stamp alone.
+    [GeneratedRegex(@"^([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) (?!banner exchange: )[\w.-]+ (?<sender>[\w.@/-]+(\[\d+\])?: )", Options, DefaultMatchMilliseconds)]
     private static partial Regex Journal();
 
     // In this order: a mail's mark; docker compose's column; the stamp of container runtimes (CRI: time, stream, whether the

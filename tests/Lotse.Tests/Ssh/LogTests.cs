@@ -146,6 +146,9 @@ public class LogTests
     [InlineData("Welcome to box\nYour account has expired; please contact your system administrator.\nalice@box.example: Permission denied (publickey).\n", "account-expired")]
     [InlineData("Welcome to jump\nbob@jump.example: Permission denied (publickey).\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n", "proxy-failed")]
     [InlineData("Welcome to jump\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n", null)]
+    [InlineData("Load key \"/k\": bad permissions\nPTY allocation request failed on channel 0\nBye\n", null)]
+    [InlineData("PTY allocation request failed on channel 0\nBye\nalice@box.example: Permission denied (publickey).\n", "permission-denied-no-detail")]
+    [InlineData("alice@box.example: Permission denied (publickey).\r\n/etc/ssh/ssh_config line 53: Unsupported option \"gssapiauthentication\"\r\nKilled by signal 1.\r\n", "permission-denied-no-detail")]
     [InlineData("Authenticated to box ([192.0.2.1]:22).\nTransferred: sent 2148, received 2948 bytes, in 0.1 seconds\nBytes per second: sent 37179.3, received 51026.4\nWelcome\nPTY allocation request failed on channel 0\n", "ok")]
     [InlineData("Authenticated to box ([192.0.2.1]:22).\nBytes per second: sent 37179.3, received 51026.4\nAuthenticated to box ([192.0.2.1]:22).\nPTY allocation request failed on channel 0\n", "pty-refused")]
     public void Without_v_ssh_is_told_from_the_greeting_by_where_it_speaks(string log, string? cause)
@@ -164,6 +167,7 @@ public class LogTests
     [InlineData("debug1: Authentications that can continue: publickey\r\ndebug1: Authentication succeeded (publickey).\nLoad key \"/k\": bad permissions\ndebug1: Next authentication method: publickey\r\ndebug1: Offering public key: /k RSA SHA256:abc\r\ndebug1: Authentications that can continue: publickey\r\na@box: Permission denied (publickey).\r\n", "server-refused-key")]
     [InlineData("Your account has expired; please contact your system administrator.\ndebug1: Authentications that can continue: publickey\ndebug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Authentications that can continue: publickey\na@box: Permission denied (publickey).\n", "server-refused-key")]
     [InlineData("debug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Server accepts key: /k RSA SHA256:abc\nYour account has expired; please contact your system administrator.\ndebug1: Authentications that can continue: publickey\na@box: Permission denied (publickey).\n", "account-expired")]
+    [InlineData("debug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Authentications that can continue: publickey\ndebug1: No more authentication methods to try.\na@box: Permission denied (publickey).\nReceived disconnect from 192.0.2.1 port 22:2: Too many authentication failures\nLoad key \"/k\": bad permissions\n", "server-refused-key")]
     public void With_v_the_greeting_is_told_apart(string log, string cause) => Assert.Equal(cause, LogDiagnosis.Of(ClientLog.Read(log)).Cause);
 
     /// <summary>What <c>ssh -W</c> prints of its own forwarding does not make its login one to a host in between; what the ssh of a ProxyJump prints does.</summary>

@@ -274,7 +274,10 @@ internal static class AuthenticationRules
         }
 
         return log.Verbosity > 0 && log.TriedPublicKeys
-            ? Conclusion.Proven("no-key-offered", "the client came to public keys and had none", Rule, end) with { Others = log.Verbosity < 3 && silent is not null ? ["no-key-offered", "passphrase-needed"] : [] }
+            ? Conclusion.Proven("no-key-offered", "the client came to public keys and had none", Rule, end) with { Others = log.Verbosity >= 3 || silent is null ? [] : IsNamed(silent) ? ["no-key-offered", "identity-missing", "passphrase-needed"] : ["no-key-offered", "passphrase-needed"] }
             : Conclusion.Proven(CauseCatalogue.NoDetail, "without -v ssh does not print what it tried", "ssh(1) -v", end);
     }
+
+    /// <summary>Whether a key was named, and is none of those that ssh looks for by itself (pathnames.h): that it is not there, ssh says on standard error, wherever -E sends the log.</summary>
+    private static bool IsNamed(LogLine tried) => tried.Text[(tried.Text.LastIndexOf('/') + 1)..] is var name && !(name.StartsWith("id_", StringComparison.Ordinal) || name == "identity");
 }

@@ -15,6 +15,12 @@ internal enum Speaker
     /// <summary>ssh, on its way.</summary>
     Said,
 
+    /// <summary>ssh, while it tries keys.</summary>
+    Keys,
+
+    /// <summary>ssh, in a session.</summary>
+    Session,
+
     /// <summary>A server that lets nobody in.</summary>
     Server,
 
@@ -23,6 +29,16 @@ internal enum Speaker
 
     /// <summary>What has called ssh.</summary>
     Around,
+}
+
+/// <summary>Who is ssh itself.</summary>
+internal static class Speakers
+{
+    /// <summary>Whether ssh says it.</summary>
+    public static bool IsSsh(this Speaker speaker) => speaker is Speaker.Denied or Speaker.End || speaker.IsOnItsWay();
+
+    /// <summary>Whether ssh says it, and it is not its last word.</summary>
+    public static bool IsOnItsWay(this Speaker speaker) => speaker is Speaker.Said or Speaker.Keys or Speaker.Session;
 }
 
 /// <summary>Who says a line of a log without -v, by its words alone (Data/client-lines.tsv).</summary>

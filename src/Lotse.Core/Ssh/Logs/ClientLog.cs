@@ -73,7 +73,7 @@ public sealed record ClientLog
     /// <summary>One factor was enough for the server only in part.</summary>
     public LogLine? Partial { get; init; }
 
-    /// <summary>The last that ssh says of a session, with LogLevel VERBOSE or more: what follows is somebody else's.</summary>
+    /// <summary>ssh's last word, where it is known to be that: of a session with LogLevel VERBOSE or more, of keys with -v. What follows is somebody else's.</summary>
     public LogLine? Over { get; init; }
 
     /// <summary>The host as the client calls it.</summary>

@@ -24,7 +24,7 @@ internal sealed class ClientLogReader
     private LogLine? over;
     private string? jump;
     private ClientLog? behind;
-    private bool isJump, isTold;
+    private bool isJump, isTold, hasGivenUp;
 
     public ClientLog Result => isJump ? behind! : log with
     {
@@ -182,7 +182,8 @@ internal sealed class ClientLogReader
 
                 return true;
             case "No more authentication methods to try.":
-                pending = false;
+                // The host in between has other last words, and they are not the log's.
+                (pending, hasGivenUp) = (false, !log.Proxied);
                 return true;
             case "Next authentication method: publickey":
                 log = log with { TriedPublicKeys = true };
@@ -199,6 +200,7 @@ internal sealed class ClientLogReader
         }
         else if (text.StartsWith("Connecting to ", StringComparison.Ordinal))
         {
+            (over, hasGivenUp) = (null, false);
             isJump = behind is not null && text["Connecting to ".Length..].Split(' ')[0] == jump;
             Reached(LogStage.Connecting);
         }
@@ -323,6 +325,7 @@ internal sealed class ClientLogReader
             log = log with { User = text[(text.LastIndexOf(' ', at) + 1)..at], Host = text[(at + 1)..denied] };
         }
 
+        over ??= hasGivenUp && text.Contains("Permission denied (", StringComparison.Ordinal) ? line : null;
         if (FileTrouble.Parse(line) is { } trouble)
         {
             Add(troubles, trouble);
@@ -367,7 +370,7 @@ internal sealed class ClientLogReader
         notable.Clear();
         proposals = new();
         pending = false;
-        (session, over) = (null, null);
+        (session, over, hasGivenUp) = (null, null, false);
     }
 
     private void Fate(KeyFate fate, LogLine line)

@@ -30,24 +30,36 @@ internal static class QuietLog
             : new(null, Certainty.Inferred, $"\"{found.Lines.OfType<LogLine>().LastOrDefault()?.Text}\" may be what ssh says of this login, or words of the server's greeting or of a program there: without -v both look the same", null, found.Lines) { Others = found.Alternatives };
     }
 
-    /// <summary>A log without the lines that only look like ssh's: it ends its own with CR LF (log.c do_log), the server's arrive as they are.</summary>
-    public static ClientLog Own(ClientLog log) => !log.HasReturns ? log : log with
+    /// <summary>A log without the lines that only look like ssh's: it ends its own with CR LF (log.c do_log), the server's arrive as they are, and after its last word it says nothing.</summary>
+    public static ClientLog Own(ClientLog log)
     {
-        Notable = Array.FindAll(log.Notable, n => !IsImitated(log, n)),
-        Troubles = Array.FindAll(log.Troubles, t => !IsImitated(log, t.Line)),
-    };
+        bool IsOwn(LogLine line) => !IsImitated(log, line) && !(line.Number > log.Over?.Number && ClientLines.Of(line.Text).IsSsh());
+        return log is { HasReturns: false, Over: null } ? log : log with { Notable = Array.FindAll(log.Notable, IsOwn), Troubles = Array.FindAll(log.Troubles, t => IsOwn(t.Line)) };
+    }
 
-    private static bool IsImitated(ClientLog log, LogLine line) => log.HasReturns && !line.HasReturn && !line.Text.StartsWith(ClientLogReader.HoldsForeign, StringComparison.Ordinal) && ClientLines.Of(line.Text) is Speaker.Denied or Speaker.End or Speaker.Said;
+    private static bool IsImitated(ClientLog log, LogLine line) => log.HasReturns && !line.HasReturn && !line.Text.StartsWith(ClientLogReader.HoldsForeign, StringComparison.Ordinal) && ClientLines.Of(line.Text).IsSsh();
 
     /// <summary>Who says each line. A greeting is in one piece: what stands in the middle of strange lines is strange too, whatever its words.</summary>
     private static (LogLine Line, Speaker Speaker)[] Spoken(ClientLog log)
     {
         // Where a log has lines with CR LF and without, they tell who spoke.
         var lines = Array.ConvertAll(log.Notable, l => (Line: l, Speaker: IsImitated(log, l) ? Speaker.Stranger : ClientLines.Of(l.Text)));
+        bool IsTold(int i) => log.HasReturns && lines[i].Line.HasReturn;
+
+        // The greeting has come before keys are tried, and a session only where they were good.
+        int last = Array.FindLastIndex(lines, l => l.Speaker is Speaker.Denied or Speaker.End), strange = Array.FindLastIndex(lines, l => l.Speaker == Speaker.Stranger);
+        for (var i = 0; i < lines.Length; i++)
+        {
+            if (((lines[i].Speaker == Speaker.Keys && i < strange) || (lines[i].Speaker == Speaker.Session && i < last)) && !IsTold(i))
+            {
+                lines[i].Speaker = Speaker.Stranger;
+            }
+        }
+
         int first = Array.FindIndex(lines, l => l.Speaker == Speaker.Stranger), end = Array.FindLastIndex(lines, l => l.Speaker == Speaker.Stranger);
         for (var i = first; i >= 0 && i <= end; i++)
         {
-            if (lines[i].Speaker is Speaker.Denied or Speaker.End or Speaker.Said && !(log.HasReturns && lines[i].Line.HasReturn))
+            if (lines[i].Speaker.IsSsh() && !IsTold(i))
             {
                 lines[i].Speaker = Speaker.Stranger;
             }
@@ -65,7 +77,7 @@ internal static class QuietLog
         // Where its carriage return tells that ssh has said it and nobody else's line has one, the order says nothing: what
         // ssh -E wrote may stand before the greeting or after it.
         var isItsOwn = line.HasReturn && !Array.Exists(lines, l => IsStranger(l) && l.Line.HasReturn);
-        if (speaker != Speaker.Said && Array.FindIndex(lines, at + 1, l => isItsOwn ? l.Speaker == Speaker.Said && l.Line.HasReturn : l.Speaker is Speaker.Stranger or Speaker.Said) >= 0)
+        if (!speaker.IsOnItsWay() && Array.FindIndex(lines, at + 1, l => isItsOwn ? l.Speaker.IsOnItsWay() && l.Line.HasReturn : l.Speaker == Speaker.Stranger || l.Speaker.IsOnItsWay()) >= 0)
         {
             return false;
         }

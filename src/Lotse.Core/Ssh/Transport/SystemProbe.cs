@@ -91,7 +91,7 @@ internal static class SystemProbe
         [
             "ssh", "-vvv", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "PreferredAuthentications=publickey", "-o", "ControlPath=none", "-o", "PermitLocalCommand=no",
             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null", "-o", "UpdateHostKeys=no", "-o", $"ConnectTimeout={Math.Max(1, (int)patience.TotalSeconds)}", "-o", $"Port={port}",
-            .. options, .. proxy, .. files.Length == 0 ? ["-o", "IdentityFile=none"] : files.SelectMany(f => new[] { "-o", $"IdentityFile={f.Replace("%", "%%", StringComparison.Ordinal)}" }),
+            .. options, .. proxy, .. files.Length == 0 ? ["-o", "IdentityFile=none"] : files.SelectMany(f => new[] { "-i", f.Replace("%", "%%", StringComparison.Ordinal) }),
             .. user.Length == 0 ? Array.Empty<string>() : ["-l", user], "--", target, "true",
         ];
     }
