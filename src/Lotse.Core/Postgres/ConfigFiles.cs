@@ -32,42 +32,15 @@ internal static class ConfigFiles
     public static string Keepable(string name, string value) => MayHoldSecrets.Contains(name) && value.Length > 0 ? NotKept : value;
 
     /// <summary>
-    /// The settings of the last start's command line (postmaster.opts), which go before those of files: <c>-c name=value</c> and <c>--name=value</c>,
+    /// The settings of the last start's command line (postmaster.opts), which go before those of files, without the port:
     /// as a unit, a script or the <c>command:</c> of a compose file gives them (src/backend/postmaster/postmaster.c PostmasterMain).
     /// </summary>
-    public static IEnumerable<Setting> OfCommandLine(ClusterFacts facts)
-    {
-        // "program" and then each argument in quotes, which nothing escapes.
-        var words = (facts.StartedWith ?? "").Split('"');
-        for (var i = 1; i < words.Length; i += 2)
-        {
-            var pair = words[i] == "-c" ? (i += 2) < words.Length ? words[i] : "" : words[i].StartsWith("-c", StringComparison.Ordinal) ? words[i][2..] : words[i].StartsWith("--", StringComparison.Ordinal) ? words[i][2..] : "";
-            if (pair.IndexOf('=', StringComparison.Ordinal) is > 0 and var at)
-            {
-                var name = pair[..at].Trim().Replace('-', '_').ToLowerInvariant();
-                yield return new(name, Keepable(name, pair[(at + 1)..].Trim()), $"{facts.Directory}/postmaster.opts", 1);
-            }
-        }
-    }
-
-    /// <summary>A word of postmaster.opts: <c>"-c" "config_file=/x"</c> or <c>--config-file=/x</c>.</summary>
-    public static string? StartWord(string? options, string name)
-    {
-        foreach (var word in (options ?? "").Split('"'))
-        {
-            var at = word.IndexOf(name + "=", StringComparison.Ordinal);
-            if (at >= 0)
-            {
-                return word[(at + name.Length + 1)..].Trim();
-            }
-        }
-
-        return null;
-    }
+    public static IEnumerable<Setting> OfCommandLine(ClusterFacts facts) => StartWords.Settings(facts.StartedWith).Where(s => s.Name != "port")
+        .Select(s => new Setting(s.Name, Keepable(s.Name, s.Value), $"{facts.Directory}/postmaster.opts", 1));
 
     private static string? Find(Host host, ClusterFacts facts)
     {
-        if (StartWord(facts.StartedWith, "config_file") is { } named && host.Status(named).Ok)
+        if (StartWords.Setting(facts.StartedWith, "config_file") is { } named && host.Status(named).Ok)
         {
             return named;
         }

@@ -60,7 +60,7 @@ internal static class StartWords
                 var value = at + 1 < word.Length ? word[(at + 1)..] : i + 1 < words.Length ? words[++i] : "";
                 if (word[at] is 'c' or '-' && value.IndexOf('=', StringComparison.Ordinal) is > 0 and var equals)
                 {
-                    found.Add((value[..equals].Replace('-', '_'), value[(equals + 1)..]));
+                    found.Add((value[..equals].Replace('-', '_').ToLowerInvariant(), value[(equals + 1)..]));
                 }
                 else if (Names.GetValueOrDefault(word[at]) is { Length: > 0 } name)
                 {
@@ -73,6 +73,9 @@ internal static class StartWords
 
         return [.. found];
     }
+
+    /// <summary>The value that holds for one setting; null when no word gives it.</summary>
+    public static string? Setting(string? options, string name) => Settings(options).LastOrDefault(s => s.Name == name).Value;
 
     /// <summary>Settings as words for pg_ctl's option -o, which a shell reads.</summary>
     public static string ForShell(IEnumerable<string> settings) => string.Concat(settings.Select(s => $" -c '{s.Replace("'", @"'\''", StringComparison.Ordinal)}'"));

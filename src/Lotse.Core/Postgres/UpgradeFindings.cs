@@ -55,7 +55,7 @@ internal static partial class UpgradeFindings
                 "the number was given to another process since", "src/bin/pg_upgrade/exec.c pid_lock_file_exists", $"{taken.Pid}", $"{old.Directory}/postmaster.pid:1", "remove postmaster.pid when no server works there, on no machine and in no container");
         }
 
-        if (old.Postmaster is { ServerPid: null } && (old.ConfigFile is null || !old.ConfigFile.StartsWith(old.Directory + "/", StringComparison.Ordinal) || ConfigFiles.StartWord(old.StartedWith, "config_file") is not null))
+        if (old.Postmaster is { ServerPid: null } && (old.ConfigFile is null || !old.ConfigFile.StartsWith(old.Directory + "/", StringComparison.Ordinal) || StartWords.Setting(old.StartedWith, "config_file") is not null))
         {
             yield return Note("pg/stale-pid-mounted-conf", Severity.Warning, Value.Path(old.Directory), $"postmaster.pid is left over, and the configuration lies outside {Value.Path(old.Directory)}: port and sockets of the old server are elsewhere",
                 "a server started on the bare directory would use other settings", "src/bin/pg_upgrade/option.c adjust_data_dir", old.ConfigFile ?? "none found", old.StartedWith is null ? old.Directory : $"{old.Directory}/postmaster.opts", "name the folder of the configuration: --config-dir DIR");
