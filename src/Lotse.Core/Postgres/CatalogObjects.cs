@@ -45,13 +45,30 @@ internal sealed class CatalogAttribute(CatalogRow row, int number)
     public uint Collation => row.UInt("attcollation") ?? 0;
 }
 
+/// <summary>A collation (pg_collation).</summary>
+/// <param name="Name">collname.</param>
+/// <param name="Namespace">collnamespace.</param>
+/// <param name="Provider">c: the C library, i: ICU, b: built in, d: what the database says.</param>
+/// <param name="Locale">Its locale.</param>
+/// <param name="Version">collversion.</param>
+/// <param name="IsDeterministic">collisdeterministic.</param>
+internal sealed record CatalogCollation(string Name, uint Namespace, char Provider, string? Locale, string? Version, bool IsDeterministic)
+{
+    /// <summary>Whether a library orders by it, and not the bytes.</summary>
+    public bool IsOfLibrary => Provider != 'b' && Locale is not ("C" or "POSIX");
+}
+
 /// <summary>The relations, types and columns of one database, read once for all questions about it.</summary>
 internal sealed class CatalogObjects
 {
     /// <summary>Below it all objects are the system's own (src/include/access/transam.h FirstNormalObjectId).</summary>
     public const uint FirstNormal = 16384;
 
+    /// <summary>The collation of the database (src/include/catalog/pg_collation.dat).</summary>
+    public const uint DefaultCollation = 100;
+
     private const uint SystemNamespace = 11;
+    private static readonly CatalogCollation OfDatabase = new("default", SystemNamespace, 'd', null, null, true), Unknown = new("?", 0, 'c', "?", null, true);
 
     private CatalogObjects(Catalogs catalogs, string folder, int major) => (Catalogs, Folder, Major) = (catalogs, folder, major);
 
@@ -68,6 +85,13 @@ internal sealed class CatalogObjects
     public Dictionary<uint, CatalogType> Types { get; } = [];
 
     public Dictionary<uint, List<CatalogAttribute>> Columns { get; } = [];
+
+    /// <summary>Collations by oid.</summary>
+    public Dictionary<uint, CatalogCollation> Collations => field ??= Postgres.Catalogs.By(Catalogs.Of(Folder, Postgres.Catalogs.Collation), r => r.Oid, r => new CatalogCollation(r.Text("collname") ?? "?", r.UInt("collnamespace") ?? 0, r.Char("collprovider") ?? 'c',
+        r.Text("colllocale") ?? r.Text("colliculocale") ?? r.Text("collcollate"), r.Text("collversion"), r.Bool("collisdeterministic") ?? true));
+
+    /// <summary>A collation as something is compared by it.</summary>
+    public CatalogCollation CollationOf(uint oid) => oid == DefaultCollation ? OfDatabase : Collations.GetValueOrDefault(oid) ?? Unknown;
 
     /// <summary>Options of columns, each with one column that has it.</summary>
     public SortedDictionary<string, string> ColumnOptions { get; } = new(StringComparer.Ordinal);

@@ -47,7 +47,10 @@ internal static class ClusterContent
             var folder = catalogs.DatabaseFolder(database.Oid, database.Tablespace);
             lines.Add($"large objects\t{name}\t{catalogs.Of(folder, LargeObjects).Count().ToString(CultureInfo.InvariantCulture)}");
             var namespaces = catalogs.Of(folder, Catalogs.Namespace).ToDictionary(r => r.Oid, r => r.Text("nspname") ?? "?");
-            foreach (var row in catalogs.Of(folder, Catalogs.Class).Where(r => r.Oid >= FirstNormal))
+
+            // pg_dump leaves out what a failed build has left; of partitioned tables it does not.
+            var left = catalogs.Of(folder, Catalogs.Index).Where(r => r.Bool("indisvalid") == false || r.Bool("indisready") == false).Select(r => r.UInt("indexrelid") ?? 0).ToHashSet();
+            foreach (var row in catalogs.Of(folder, Catalogs.Class).Where(r => r.Oid >= FirstNormal && !(r.Char("relkind") == 'i' && left.Contains(r.Oid))))
             {
                 var schema = namespaces.GetValueOrDefault(row.UInt("relnamespace") ?? 0, "?");
                 if (row.Char("relkind") is not { } kind || kind == 't' || schema == "pg_toast" || schema.StartsWith("pg_temp_", StringComparison.Ordinal) || schema.StartsWith("pg_toast_temp_", StringComparison.Ordinal))

@@ -49,6 +49,12 @@ public sealed record Database
     /// <summary>datconnlimit; -1: no limit, -2: the database is invalid, its removal was cut short.</summary>
     public int ConnectionLimit { get; init; } = -1;
 
+    /// <summary>datfrozenxid: all transactions before it are frozen in here; 0: not known.</summary>
+    public uint FrozenXid { get; init; }
+
+    /// <summary>datminmxid: no multixact before it is used in here; 0: not known.</summary>
+    public uint MinMulti { get; init; }
+
     /// <summary>Oid of its default tablespace.</summary>
     public uint Tablespace { get; init; }
 
@@ -191,8 +197,11 @@ public sealed record ClusterFacts
     /// <summary>Whether a server works in the directory now.</summary>
     public bool IsRunning => Postmaster?.ServerPid is not null;
 
-    /// <summary>A setting by name.</summary>
+    /// <summary>A setting by name, as files give it.</summary>
     public Setting? Setting(string name) => Settings.FirstOrDefault(s => s.Name == name);
+
+    /// <summary>A setting by name, as it holds in a server: its command line goes before every file.</summary>
+    public Setting? SettingInServer(string name) => ConfigFiles.OfCommandLine(this).LastOrDefault(s => s.Name == name) ?? Setting(name);
 
     /// <summary>A database by name.</summary>
     public Database? Database(string name) => Databases.FirstOrDefault(d => d.Name == name);

@@ -244,7 +244,8 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     public void StartPrivately(string directory, string programs, string? outsideConfig)
     {
         WriteOwnHba();
-        var options = $"-c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
+        // A log that is no longer logical stops a server with logical slots.
+        var options = StartWords.ForShell(directory == job.Old ? job.OldServerSettings : job.NewServerSettings) + $" -c listen_addresses='' -c unix_socket_directories='{job.Sockets}' -c hba_file='{job.Sockets}/hba.conf' -p 50432 -c max_connections=40 -c autovacuum=off" + (outsideConfig is not null ? $" -c config_file='{outsideConfig}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
         Start($"{job.Work}/log/server.log", $"{programs}/pg_ctl", "-D", directory, "-w", "-t", "3600", "-l", $"{job.Work}/log/server.log", "-o", options, "start");
     }
 

@@ -242,6 +242,8 @@ internal static class ClusterReader
         AllowConnections = row.Bool("datallowconn") ?? false,
         IsTemplate = row.Bool("datistemplate") ?? false,
         ConnectionLimit = row.Int("datconnlimit") ?? -1,
+        FrozenXid = row.UInt("datfrozenxid") ?? 0,
+        MinMulti = row.UInt("datminmxid") ?? 0,
         Tablespace = row.UInt("dattablespace") ?? 1663,
     };
 

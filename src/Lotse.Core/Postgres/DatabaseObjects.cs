@@ -33,7 +33,18 @@ public sealed record DictionaryUse(string Name, string[] Files);
 /// <param name="Provider">c, i or b.</param>
 /// <param name="Locale">Its locale; null where the catalog does not say.</param>
 /// <param name="Version">Recorded version; null: none.</param>
-public sealed record OrderedIndex(string Index, string Table, string Collation, string Provider, string? Locale, string? Version);
+public sealed record OrderedIndex(string Index, string Table, string Collation, string Provider, string? Locale, string? Version)
+{
+    internal static OrderedIndex Of(string index, string table, CatalogCollation collation) => new(index, table, collation.Name, collation.Provider.ToString(), collation.Locale, collation.Version);
+}
+
+/// <summary>A collation that the new cluster must have, or that its users made.</summary>
+/// <param name="Name">schema.name; one of pg_catalog by its name alone.</param>
+/// <param name="Provider">c: the C library, i: ICU.</param>
+/// <param name="Locale">Its locale.</param>
+/// <param name="Version">The recorded version of the library; null: none.</param>
+/// <param name="IsOwn">Whether users made it; otherwise each initdb makes it anew, if the system has its locale.</param>
+public sealed record CollationUse(string Name, string Provider, string? Locale, string? Version, bool IsOwn);
 
 /// <summary>A relation that stores what the server's Unicode says of text.</summary>
 /// <param name="Relation">schema.name of a table with such a constraint, an index, a partitioned table or a materialized view.</param>
@@ -84,6 +95,15 @@ public sealed record DatabaseObjects
 
     /// <summary>Indexes whose order follows a collation other than C.</summary>
     public OrderedIndex[] OrderedIndexes { get; init; } = [];
+
+    /// <summary>Relations that store rows by an order other than that of C: partitioned by range, with a constraint, materialized.</summary>
+    public OrderedIndex[] OrderedRelations { get; init => field = value ?? []; } = [];
+
+    /// <summary>Collations of users, and those of the system that something of users names.</summary>
+    public CollationUse[] Collations { get; init => field = value ?? []; } = [];
+
+    /// <summary>Indexes whose build failed or was not finished: nobody reads them, and an upgrade leaves them out.</summary>
+    public string[] InvalidIndexes { get; init => field = value ?? []; } = [];
 
     /// <summary>Indexes over functions of a user that have no search_path of their own: index and function.</summary>
     public string[] FunctionIndexes { get; init; } = [];

@@ -7,22 +7,20 @@ namespace Lotse.Postgres;
 internal static class IndexReader
 {
     private const uint BTree = 403, Hash = 405, Gist = 783, Gin = 2742, Brin = 3580, SpGist = 4000;
-    private const uint DefaultCollation = 100, CollationC = 950, CollationPosix = 951;
+    private const uint DefaultCollation = CatalogObjects.DefaultCollation, CollationC = 950, CollationPosix = 951;
 
     private const uint JsonbType = 3802, RecordType = 2249;
-
-    private sealed record Collation(string Name, char Provider, string? Locale, string? Version, bool IsDeterministic);
+    private static readonly string[] Trees = ["indpred", "indexprs"];
 
     private sealed record OperatorClass(string Name, uint Key);
 
     private static readonly OperatorClass Unnamed = new("", 0);
 
     /// <summary>Reads them, by name.</summary>
-    public static OrderedIndex[] Read(CatalogObjects objects)
+    public static OrderedIndex[] Read(CatalogObjects objects, OrderReader order)
     {
         var (catalogs, folder) = (objects.Catalogs, objects.Folder);
-        var collations = Catalogs.By(catalogs.Of(folder, Catalogs.Collation), r => r.Oid, r => new Collation(r.Text("collname") ?? "?", r.Char("collprovider") ?? 'c',
-            r.Text("colllocale") ?? r.Text("colliculocale") ?? r.Text("collcollate"), r.Text("collversion"), r.Bool("collisdeterministic") ?? true));
+        IEnumerable<string> trees(CatalogRow row) => Trees.Select(t => catalogs.Whole(folder, row, t)).OfType<string>();
         var classes = Catalogs.By(catalogs.Of(folder, Catalogs.OperatorClass), r => r.Oid, r => new OperatorClass(r.Text("opcname") ?? "", r.UInt("opckeytype") ?? 0));
         var ranges = Catalogs.By(catalogs.Of(folder, Catalogs.Range).Where(r => r.UInt("rngcollation") is > 0), r => r.UInt("rngtypid") ?? 0, r => r.UInt("rngcollation") ?? 0);
         foreach (var (multi, range) in catalogs.Of(folder, Catalogs.Range).Where(r => r.UInt("rngmultitypid") is > 0).Select(r => (r.UInt("rngmultitypid") ?? 0, r.UInt("rngtypid") ?? 0)).ToArray())
@@ -41,20 +39,34 @@ internal static class IndexReader
                 continue;
             }
 
+            // What a build that failed has left is not carried over (src/bin/pg_upgrade/info.c get_rel_infos).
+            if (row.Bool("indisvalid") == false || row.Bool("indisready") == false)
+            {
+                continue;
+            }
+
             var own = row.Oids("indcollation");
             var operators = row.Oids("indclass");
+            var moving = false;
             for (var i = 0; i < operators.Length; i++)
             {
                 var kind = classes.GetValueOrDefault(operators[i]) ?? Unnamed;
                 var column = objects.Columns.GetValueOrDefault(index.Oid)?.FirstOrDefault(c => c.Number == i + 1);
                 var found = Compared(objects, ranges, index.Method, kind, i < own.Length ? own[i] : 0, column?.Type ?? 0, 0)
-                    .Select(c => c == DefaultCollation ? new Collation("default", 'd', null, null, true) : collations.GetValueOrDefault(c) ?? new("?", 'c', "?", null, true))
-                    .FirstOrDefault(c => c.Provider != 'b' && c.Locale is not ("C" or "POSIX") && (index.Method != Hash || !c.IsDeterministic));
+                    .Select(objects.CollationOf)
+                    .FirstOrDefault(c => c.IsOfLibrary && (index.Method != Hash || !c.IsDeterministic));
                 if (found is not null)
                 {
-                    all.Add(new(objects.Name(index), objects.Name(table), found.Name, found.Provider.ToString(), found.Locale, found.Version));
+                    all.Add(OrderedIndex.Of(objects.Name(index), objects.Name(table), found));
+                    moving = true;
                     break;
                 }
+            }
+
+            // Which rows it holds, or what of them, may follow an order although its keys do not.
+            if (!moving && order.CollationIn(trees(row)) is { } inside)
+            {
+                all.Add(OrderedIndex.Of(objects.Name(index), objects.Name(table), inside));
             }
         }
 

@@ -37,6 +37,12 @@ public sealed record Installation
     /// <summary>Major version of ICU that the server uses; null: none or not known.</summary>
     public string? Icu { get; init; }
 
+    /// <summary>Whether the server was built without ICU, where the old databases want it.</summary>
+    public bool LacksIcu { get; init; }
+
+    /// <summary>The locales from which initdb makes collations (locale -a), where the old databases use any of these; null: not asked, or not known.</summary>
+    public string[]? Locales { get; init; }
+
     /// <summary>Locales that were asked for and that this server cannot use.</summary>
     public string[] MissingLocales { get; init; } = [];
 
@@ -118,7 +124,8 @@ internal static partial class Installations
             _ = host.Run(["dd", $"of={root.Folder}/.lotse-old.conf", "status=none"], Moment, ByteText.Encode(conf));
         }
 
-        var locales = old.Databases.SelectMany(d => new[] { d.Collate, d.Ctype }).OfType<string>().Where(l => l is not ("C" or "POSIX" or "")).Distinct().Order(StringComparer.Ordinal);
+        var collations = old.Databases.SelectMany(d => d.Objects?.Collations ?? []).ToArray();
+        var locales = old.Databases.SelectMany(d => new[] { d.Collate, d.Ctype }).Concat(collations.Where(c => c is { Provider: "c", IsOwn: true }).Select(c => c.Locale)).OfType<string>().Where(l => l is not ("C" or "POSIX" or "")).Distinct().Order(StringComparer.Ordinal);
         var missing = locales.Where(l => host.Run(In(root, server, "-C", "lc_messages", "-D", installation.Programs, "-c", $"config_file={empty}", "-c", $"lc_messages={l}"), Moment) is { Ok: true, Value.ExitCode: not 0 }).ToArray();
         string[]? complaints = null;
         if (old.ConfigFile is { } file)
@@ -133,8 +140,18 @@ internal static partial class Installations
             plugins = Names(ByteText.Decode(trusted.Output));
         }
 
-        return installation with { OutputPlugins = plugins, MissingLocales = missing, ConfigComplaints = complaints, UnknownOptions = UnknownOptions(host, (root?.Folder ?? "") + server, old) };
+        return installation with { LacksIcu = (old.Databases.Any(d => d.Provider == "i") || collations.Any(c => c.Provider == "i")) && LacksIcu(host, (root?.Folder ?? "") + server), Locales = collations.Any(c => c is { Provider: "c", IsOwn: false }) ? Locales(host, root) : null, OutputPlugins = plugins, MissingLocales = missing, ConfigComplaints = complaints, UnknownOptions = UnknownOptions(host, (root?.Folder ?? "") + server, old) };
     }
+
+    /// <summary>A server without it says so in a message of its own (src/backend/utils/adt/pg_locale.c).</summary>
+    private static bool LacksIcu(Host host, string server) => host.ReadFile(server, 256 << 20) is { Ok: true, Value: var program } && program.AsSpan().IndexOf("ICU is not supported in this build"u8) >= 0;
+
+    private static string[]? Locales(Host host, Containers.ImageRoot? root) =>
+        root is not null && !host.Status($"{root.Folder}/usr/bin/locale").Ok ? []
+        : host.Run(In(root, "locale", "-a"), Moment) is { Ok: true, Value: { ExitCode: 0 } ran } ? [.. ByteText.Decode(ran.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries)] : null;
+
+    /// <summary>Whether initdb makes a collation of that name from these locales: of each by its own name, and without the encoding in it.</summary>
+    public static bool MakesCollation(string[] locales, string name) => locales.Any(l => l == name || Encoding().Replace(l, "") == name);
 
     /// <summary>A server knows what its program names: a table of options is text in it (src/backend/access/common/reloptions.c).</summary>
     private static string[] UnknownOptions(Host host, string server, ClusterFacts old)
@@ -156,6 +173,9 @@ internal static partial class Installations
 
     [GeneratedRegex(@"\(PostgreSQL\) (\d+)")]
     private static partial Regex VersionWords();
+
+    [GeneratedRegex(@"\.[^@]*")]
+    private static partial Regex Encoding();
 
     [GeneratedRegex(@"(?<=[/-])\d+(?=/|$)")]
     private static partial Regex OtherNumber();

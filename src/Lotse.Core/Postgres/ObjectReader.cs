@@ -42,6 +42,7 @@ internal sealed class ObjectReader
 
         var tables = objects.Relations.Values.Where(r => r.Oid >= FirstNormal && (r.Kind is 'r' or 'm' or 'p') && !objects.IsSystem(r.Namespace)).ToArray();
         StoredTree[] trees = [.. StoredTrees.Read(objects)];
+        var order = new OrderReader(objects);
         var (columns, functions) = ViewReader.Read(objects, trees);
         var (risky, broken) = SearchPathReader.Read(objects);
         return new()
@@ -59,7 +60,11 @@ internal sealed class ObjectReader
             Dictionaries = Dictionaries(),
             SystemColumns = columns,
             SystemFunctions = functions,
-            OrderedIndexes = IndexReader.Read(objects),
+            OrderedIndexes = IndexReader.Read(objects, order),
+            OrderedRelations = order.Read(trees),
+            Collations = CollationReader.Read(objects, trees),
+            InvalidIndexes = [.. Catalogs.Of(Folder, Catalogs.Index).Where(r => r.Bool("indisvalid") == false || r.Bool("indisready") == false)
+                .Select(r => objects.Relations.GetValueOrDefault(r.UInt("indexrelid") ?? 0)).OfType<CatalogRelation>().Where(i => i.Kind == 'i' && i.Oid >= FirstNormal && !objects.IsSystem(i.Namespace)).Select(objects.Name).Order(StringComparer.Ordinal)],
             UnicodeUses = major >= 17 ? UnicodeReader.Read(objects, trees) : [],
             GistInetIndexes = GistInet(),
             FunctionIndexes = risky,

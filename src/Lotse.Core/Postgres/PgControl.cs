@@ -49,6 +49,9 @@ public sealed record PgControl
     /// <summary>Oldest transaction id that is not frozen.</summary>
     public uint OldestXid { get; init; }
 
+    /// <summary>Oldest multixact id that is still used.</summary>
+    public uint OldestMulti { get; init; }
+
     /// <summary>wal_level at the last checkpoint: 0 minimal, 1 replica, 2 logical.</summary>
     public int WalLevel { get; init; }
 
@@ -151,6 +154,7 @@ public sealed record PgControl
             NextMulti = (uint)fields.Int("next_multi"),
             NextMultiOffset = version >= 1900 ? fields.Long("next_multi_offset") : (uint)fields.Int("next_multi_offset"),
             OldestXid = (uint)fields.Int("oldest_xid"),
+            OldestMulti = (uint)fields.Int("oldest_multi"),
             WalLevel = fields.Int("wal_level"),
             MaxPreparedTransactions = fields.Int("max_prepared_xacts"),
             MaxAlign = fields.Int("max_align"),

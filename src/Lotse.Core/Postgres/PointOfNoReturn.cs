@@ -104,6 +104,12 @@ internal static class PointOfNoReturn
             sql.Append("SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname) FROM pg_database WHERE datname = current_database() AND datcollversion <> pg_database_collation_actual_version(oid) \\gexec\n");
         }
 
+        if (moved.IsOfAnotherVersion)
+        {
+            // A library without versions (musl): the server would warn at every login, refuse databases made from this one, and REFRESH refuses too.
+            sql.Append("UPDATE pg_database SET datcollversion = NULL WHERE datname = current_database() AND datcollversion IS NOT NULL AND pg_database_collation_actual_version(oid) IS NULL;\n");
+        }
+
         _ = programs.Query(moved.Database, sql.ToString(), job.Sockets, 50432);
     }
 

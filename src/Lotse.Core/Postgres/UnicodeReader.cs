@@ -9,6 +9,7 @@ namespace Lotse.Postgres;
 internal static class UnicodeReader
 {
     private const uint DefaultCollation = 100, Text = 25;
+    private static readonly (char Node, string Begin)[] Starts = [('F', "{FUNCEXPR :funcid "), ('O', "{OPEXPR :opno "), ('A', "{SCALARARRAYOPEXPR :opno "), ('M', "{MINMAXEXPR :minmaxtype ")];
     private static readonly HashSet<string> Always = ["normalize", "is_normalized", "unicode_assigned", "unicode_version"], Folding = ["lower", "upper", "initcap", "casefold"], Matching = ["~", "~*", "!~", "!~*", "~~*", "!~~*"];
 
     /// <summary>Locales of the provider builtin that know more than bytes.</summary>
@@ -59,7 +60,7 @@ internal static class UnicodeReader
             foreach (var (node, oid, collation) in Calls(tree))
             {
                 var isAlways = node == 'F' && always.Contains(oid);
-                if (isAlways || (collations.Contains(collation) && (node == 'F' ? folding : matching).Contains(oid)))
+                if (isAlways || (node is 'F' or 'O' && collations.Contains(collation) && (node == 'F' ? folding : matching).Contains(oid)))
                 {
                     all[name] = (!all.TryGetValue(name, out var only) || only) && !isAlways && collation == DefaultCollation;
                 }
@@ -69,11 +70,11 @@ internal static class UnicodeReader
         return [.. all.Select(u => new UnicodeUse(u.Key, u.Value)).OrderBy(u => u.Relation, StringComparer.Ordinal)];
     }
 
-    /// <summary>Calls of functions (F) and operators (O) in a tree, with the collation that each is given.</summary>
+    /// <summary>Calls of functions (F), of operators (O), of operators with any or all of an array (A) and GREATEST or LEAST (M, without an oid) in a tree, with the collation that each is given.</summary>
     internal static IEnumerable<(char Node, uint Oid, uint Collation)> Calls(string tree)
     {
-        const string Function = "{FUNCEXPR :funcid ", Operator = "{OPEXPR :opno ", Collation = ":inputcollid ";
-        foreach (var (node, begin) in new[] { ('F', Function), ('O', Operator) })
+        const string Collation = ":inputcollid ";
+        foreach (var (node, begin) in Starts)
         {
             for (int from = 0, at; (at = tree.IndexOf(begin, from, StringComparison.Ordinal)) >= 0;)
             {

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Lotse.Postgres;
 
-/// <summary>Findings about settings, logins, replication and the order of text.</summary>
+/// <summary>Findings about settings, logins and replication.</summary>
 internal static partial class UpgradeFindings
 {
     private static IEnumerable<Finding?> Configuration(PlanFacts facts)
@@ -40,13 +40,15 @@ internal static partial class UpgradeFindings
 
         foreach (var locale in facts.NewInstallation?.MissingLocales ?? [])
         {
-            var used = old.Databases.Where(d => d.Collate == locale || d.Ctype == locale).Select(d => d.Name).ToArray();
-            yield return Note("pg/locale-missing", Severity.Error, new(locale, ValueKind.Plain), $"the new server has not the locale {new Value(locale, ValueKind.Plain)}, which {(used.Length == 1 ? "a database" : "databases")} of the old cluster {(used.Length == 1 ? "uses" : "use")}: {new Value(string.Join(", ", used.Take(MostNames)), ValueKind.Plain)}", "the new server itself was asked: postgres -C lc_messages", "setlocale(3); src/backend/utils/init/postinit.c CheckMyDatabase", locale, "pg_database of the old cluster", "generate it (locale-gen, localedef), or take an image that has it");
+            var used = old.Databases.Where(d => d.Collate == locale || d.Ctype == locale || d.Objects?.Collations.Any(c => c is { IsOwn: true, Provider: "c" } && c.Locale == locale) == true).Select(d => d.Name).ToArray();
+            yield return Note("pg/locale-missing", Severity.Error, new(locale, ValueKind.Plain), $"the new server has not the locale {new Value(locale, ValueKind.Plain)}, which {(used.Length == 1 ? "a database" : "databases")} of the old cluster {(used.Length == 1 ? "uses" : "use")}: {new Value(string.Join(", ", used.Take(MostNames)), ValueKind.Plain)}", "the new server itself was asked: postgres -C lc_messages", "setlocale(3); src/backend/utils/init/postinit.c CheckMyDatabase", locale, "pg_database and pg_collation of the old cluster", "generate it (locale-gen, localedef), or take an image that has it");
         }
 
         if (facts.NewInstallation is { LibraryFolder: not null } installed)
         {
-            foreach (var setting in old.Settings.Concat(started).Where(s => s.Name is "shared_preload_libraries" or "session_preload_libraries" or "local_preload_libraries"))
+            // A new container gets the command line of the old one, which hides what files say.
+            var hidden = facts.Container is null ? [] : started.Select(s => s.Name).ToHashSet();
+            foreach (var setting in old.Settings.Where(s => !hidden.Contains(s.Name)).Concat(started).Where(s => s.Name is "shared_preload_libraries" or "session_preload_libraries" or "local_preload_libraries"))
             {
                 foreach (var library in setting.Value.Split(',').Select(l => l.Trim().Trim('"')).Where(l => l.Length > 0))
                 {
@@ -102,9 +104,10 @@ internal static partial class UpgradeFindings
         }
         else if (slots.Length > 0)
         {
-            if (old.Setting("wal_level")?.Value != "logical")
+            var level = old.SettingInServer("wal_level");
+            if (level?.Value != "logical")
             {
-                yield return Note("pg/logical-slot-new-wal-level", Severity.Error, new(slots[0].Name, ValueKind.Plain), "there are logical slots, and no configuration file says wal_level = logical: the new cluster would be refused", "the new server must be able to hold them", Check + " check_new_cluster_logical_replication_slots", old.Setting("wal_level") is { } said ? $"wal_level = {said.Value}" : "wal_level is not set in a file", old.ConfigFile ?? old.Directory, "wal_level = logical in postgresql.conf, before the upgrade");
+                yield return Note("pg/logical-slot-new-wal-level", Severity.Error, new(slots[0].Name, ValueKind.Plain), "there are logical slots, and neither a configuration file nor the command line says wal_level = logical: the new cluster would be refused", "the new server must be able to hold them", Check + " check_new_cluster_logical_replication_slots", level is not null ? $"wal_level = {level.Value}" : "wal_level is not set", level?.File ?? old.ConfigFile ?? old.Directory, "wal_level = logical in postgresql.conf, before the upgrade");
             }
             else if (facts.Existing is { } existing && existing.Setting("wal_level")?.Value != "logical")
             {
@@ -112,7 +115,7 @@ internal static partial class UpgradeFindings
             }
             else
             {
-                yield return Note("pg/logical-slot-new-wal-level", Severity.Info, new(slots[0].Name, ValueKind.Plain), "there are logical slots: the new cluster is given wal_level = logical before pg_upgrade", "a cluster made by initdb has replica", Check + " check_new_cluster_logical_replication_slots", "wal_level = logical", old.Setting("wal_level")!.File, "nothing has to be done");
+                yield return Note("pg/logical-slot-new-wal-level", Severity.Info, new(slots[0].Name, ValueKind.Plain), "there are logical slots: the new cluster is given wal_level = logical before pg_upgrade", "a cluster made by initdb has replica", Check + " check_new_cluster_logical_replication_slots", "wal_level = logical", level.File, "nothing has to be done");
             }
 
             foreach (var slot in slots.Where(s => s.IsInvalid || s.IsBehind != false))
@@ -154,7 +157,7 @@ internal static partial class UpgradeFindings
         : [.. facts.Old.Slots.Where(s => s.IsLogical).Select(s => s.Plugin).OfType<string>().Except(CarriedPlugins(facts) is { } carried ? Installations.Names(carried) : trusted).Order(StringComparer.Ordinal)];
 
     /// <summary>output_plugin_libraries of the old cluster, where the new one knows it; null: the default holds.</summary>
-    internal static string? CarriedPlugins(PlanFacts facts) => facts.NewInstallation is { OutputPlugins: not null } ? facts.Old.Setting("output_plugin_libraries")?.Value : null;
+    internal static string? CarriedPlugins(PlanFacts facts) => facts.NewInstallation is { OutputPlugins: not null } ? facts.Old.SettingInServer("output_plugin_libraries")?.Value : null;
 
     /// <summary>A slot that pg_upgrade would refuse: an invalid one, or one with a change that nobody has confirmed.</summary>
     private static Finding? Unconsumed(ClusterFacts old, ReplicationSlot slot)
@@ -173,77 +176,6 @@ internal static partial class UpgradeFindings
             "a transaction of the slot's database that ended, or a logical message, lies between what is confirmed and the orderly end", "src/backend/replication/logical/logical.c LogicalReplicationSlotHasPendingWal", $"confirmed {PgControl.Lsn(slot.ConfirmedFlush)}, end {PgControl.Lsn(old.Control?.Checkpoint ?? 0)}", $"{old.Directory}/pg_replslot/{slot.Name}/state", "start the old server and let the consumer catch up before it is stopped; or drop the slot") with
         { Certainty = slot.IsInvalid || slot.IsBehind == true ? Certainty.Proven : Certainty.Inferred };
     }
-
-    private static IEnumerable<Finding?> Order(PlanFacts facts)
-    {
-        if (facts.To <= facts.Old.Version)
-        {
-            yield break;
-        }
-
-        foreach (var database in facts.Old.Databases.Where(d => d.Objects is { OrderedIndexes.Length: > 0 }))
-        {
-            var moved = MovedIndexes(facts, database);
-            if (moved.Indexes.Length > 0)
-            {
-                yield return new("pg/collation-order", Severity.Warning, moved.Proven ? Certainty.Proven : Certainty.Inferred, new(database.Name, ValueKind.Plain),
-                    $"in database {new Value(database.Name, ValueKind.Plain)} the order of text may change with the library: {ClusterFindings.Plural(moved.Indexes.Length, "index is", "indexes are")} to be rebuilt, {new Value(Names(moved.Indexes), ValueKind.Plain)}",
-                    [new("the old and the new server order text by the same library", Verdict.No, "strcoll(3); PostgreSQL manual, collation versions", new Seen(moved.Was, "the old server or pg_database.datcollversion"), new Seen(moved.Now, facts.NewInstallation?.Programs ?? "the new server")),
-                     new(database.CollationVersion is null ? "the old version recorded no collation version: pg_upgrade would say nothing" : "pg_upgrade goes on with a warning", Verdict.Yes, "src/backend/utils/init/postinit.c")],
-                    [new("after the upgrade: REINDEX of these indexes, then ALTER DATABASE … REFRESH COLLATION VERSION, in this order; the plan does both"), new("look for doubles in unique keys before: REINDEX refuses them")]);
-            }
-        }
-    }
-
-    /// <summary>check_for_unicode_update: what follows from the Unicode that is built into the server.</summary>
-    private static IEnumerable<Finding?> UnicodeVersions(PlanFacts facts)
-    {
-        if (facts.To <= facts.Old.Version || VersionTables.Unicode(facts.Old.Version) is not { } was || VersionTables.Unicode(facts.To) is not { } now || was == now)
-        {
-            yield break;
-        }
-
-        foreach (var database in facts.Old.Databases.Where(d => d.Encoding == "UTF8" && d.Objects is not null))
-        {
-            var uses = database.Objects!.UnicodeUses.Where(u => !u.OnlyByDefault || UnicodeReader.IsOfUnicode(database.Provider, database.Locale ?? database.Collate)).Select(u => u.Relation).ToArray();
-            if (uses.Length > 0)
-            {
-                yield return new("pg/unicode-version", Severity.Warning, Certainty.Inferred, new(database.Name, ValueKind.Plain),
-                    $"in database {new Value(database.Name, ValueKind.Plain)} {ClusterFindings.Plural(uses.Length, "relation stores", "relations store")} what Unicode {was} said, and {facts.To} has {now}: {new Value(Names(uses), ValueKind.Plain)}",
-                    [new("both servers have the same Unicode", Verdict.No, "src/common/unicode; " + Check + " check_for_unicode_update", [.. uses.Take(50).Select(u => new Seen($"{new Value(u, ValueKind.Plain)}", $"catalogs of {ByteText.Escape(database.Name)}"))])],
-                    [new("after the upgrade: REINDEX what are indexes, REFRESH MATERIALIZED VIEW what are views"), new("constraints and partitions: SELECT the rows that no longer fit; only characters that are new or whose case changed can be among them")]);
-            }
-        }
-    }
-
-    /// <summary>The indexes of a database whose order may be another under the new libraries.</summary>
-    internal static (string[] Indexes, string Was, string Now, bool Proven) MovedIndexes(PlanFacts facts, Database database)
-    {
-        var moved = (database.Objects?.OrderedIndexes ?? []).Select(i => (i.Index, Library: LibraryOf(facts, database, i)))
-            .Where(m => m.Library is { } library && library.Now is not null && library.Was != library.Now).ToArray();
-        var (was, now) = moved.Length > 0 ? (moved[0].Library!.Value.Was ?? "a library that is not known", moved[0].Library!.Value.Now!) : ("", "");
-        return ([.. moved.Select(m => m.Index)], was, now, moved.Length > 0 && was == "musl" != (now == "musl"));
-    }
-
-    /// <summary>Whether the new server would warn of the version that a database recorded, whatever is in it.</summary>
-    internal static bool IsOfAnotherVersion(PlanFacts facts, Database database) =>
-        database.CollationVersion is not null && LibraryOf(facts, database, new("", "", "default", "d", null, null)) is { Now: not null } library && library.Was != library.Now;
-
-    /// <summary>The libraries that order an index in the old and in the new server; null: it follows none. A version that the catalog recorded goes before what is installed now.</summary>
-    private static (string? Was, string? Now)? LibraryOf(PlanFacts facts, Database database, OrderedIndex index)
-    {
-        var (provider, locale, recorded) = index.Provider == "d" ? (database.Provider, database.Collate, database.CollationVersion) : (index.Provider, index.Locale, index.Version ?? (database.Provider == "c" ? database.CollationVersion : null));
-        var (old, now) = (facts.OldInstallation, facts.NewInstallation);
-        return provider switch
-        {
-            "i" => (old?.Icu is { } icu ? $"ICU {icu}" : null, now?.Icu is { } other ? $"ICU {other}" : null),
-            "c" when HasOrder(locale) => (old?.LibC == "musl" ? "musl" : recorded is not null ? $"glibc {recorded}" : old?.LibC, now?.LibC),
-            _ => null,
-        };
-    }
-
-    /// <summary>C, POSIX and C.UTF-8 order by code points everywhere (pg_locale.c get_collation_actual_version).</summary>
-    private static bool HasOrder(string? locale) => locale is not (null or "C" or "POSIX") && !locale.StartsWith("C.", StringComparison.OrdinalIgnoreCase);
 
     [GeneratedRegex(@"unrecognized configuration parameter ""([^""]+)""")]
     private static partial Regex UnknownSetting();

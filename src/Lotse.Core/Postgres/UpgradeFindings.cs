@@ -12,7 +12,7 @@ internal static partial class UpgradeFindings
 
     /// <summary>Every finding, worst first.</summary>
     public static Finding[] Of(PlanFacts facts) =>
-        [.. State(facts).Concat(InContainers(facts)).Concat(Surroundings(facts)).Concat(Arguments(facts)).Concat(ExistingCluster(facts)).Concat(Objects(facts)).Concat(Configuration(facts)).Concat(Replication(facts)).Concat(Order(facts)).Concat(UnicodeVersions(facts)).Concat(Rehearsal.Findings(facts))
+        [.. State(facts).Concat(InContainers(facts)).Concat(Surroundings(facts)).Concat(Arguments(facts)).Concat(ExistingCluster(facts)).Concat(Objects(facts)).Concat(Configuration(facts)).Concat(Replication(facts)).Concat(Order(facts)).Concat(Collations(facts)).Concat(UnicodeVersions(facts)).Concat(Rehearsal.Findings(facts))
             .OfType<Finding>().DistinctBy(f => (f.Id, f.Subject)).OrderByDescending(f => f.Severity)];
 
     /// <summary>What the old cluster's content and settings run into, whatever is installed and wherever the new one will lie.</summary>

@@ -85,7 +85,10 @@ public sealed record UpgradeJob
     /// <summary>Names of settings whose values are not kept here, for they may hold secrets: they are read again when they are carried over.</summary>
     public string[] Unkept { get; init => field = value ?? []; } = [];
 
-    /// <summary>Settings that the new server needs while pg_upgrade works: logical slots, preloaded libraries.</summary>
+    /// <summary>Settings of the old server's command line without which it may not start, or not be dumped: kinds of its log, slots, preloaded libraries.</summary>
+    public string[] OldServerSettings { get; init => field = value ?? []; } = [];
+
+    /// <summary>Settings that the new server needs while it works for us alone: logical slots, preloaded libraries.</summary>
     public required string[] NewServerSettings { get; init; }
 
     /// <summary>Indexes to rebuild, before anybody may use them: database and qualified name.</summary>

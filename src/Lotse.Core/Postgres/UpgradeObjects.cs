@@ -22,6 +22,14 @@ internal static partial class UpgradeFindings
             }
         }
 
+        foreach (var (database, what) in facts.To < 19 || old.Control is not { } control ? [] : old.Databases.Select(d => (d, What: LiesBehind(d.FrozenXid, control.OldestXid, "datfrozenxid", "oldestXID") ?? LiesBehind(d.MinMulti, control.OldestMulti, "datminmxid", "oldestMultiXid"))))
+        {
+            if (what is not null)
+            {
+                yield return Note("pg/oldest-xid", Severity.Error, new(database.Name, ValueKind.Plain), $"in database {new Value(database.Name, ValueKind.Plain)} transactions count that are older than the oldest one that the control file knows", "19 compares both and refuses a cluster where they differ; pg_resetwal or an old upgrade may have left it so", Check + ", version 19", what, $"pg_database; {old.Directory}/global/pg_control", $"in the old server: VACUUM (FREEZE) as superuser in \"{database.Name}\", then CHECKPOINT, and look at pg_database again");
+            }
+        }
+
         foreach (var database in old.Databases)
         {
             if (facts.To >= 19 && database.Encoding == "MULE_INTERNAL")
@@ -53,6 +61,10 @@ internal static partial class UpgradeFindings
         }
     }
 
+    /// <summary>Whether one counter lies before another; they go round (src/backend/access/transam/transam.c TransactionIdPrecedes).</summary>
+    private static string? LiesBehind(uint one, uint oldest, string name, string nameOfOldest) =>
+        one != 0 && oldest != 0 && (one < 3 || oldest < 3 ? one < oldest : (int)(one - oldest) < 0) ? $"{name} {one}, {nameOfOldest} {oldest}" : null;
+
     private static IEnumerable<Finding?> InDatabase(PlanFacts facts, Database database, DatabaseObjects objects)
     {
         var (from, to) = (facts.Old.Version, facts.To);
@@ -71,6 +83,13 @@ internal static partial class UpgradeFindings
         yield return from < 14 && to >= 14 ? Blocks("pg/user-conversion", objects.Conversions, "there are encoding conversions of your own", "the arguments of their functions changed in 14", Check + " check_for_user_defined_encoding_conversions", "drop them; make them anew afterwards with a function of the new form") : null;
         yield return to >= 19 ? Blocks("pg/gist-inet", objects.GistInetIndexes, "indexes use the operator classes of btree_gist for inet and cidr", "they could miss rows, and 19 takes none of them over", Check + ", version 19", "DROP INDEX before the upgrade; afterwards CREATE INDEX … USING gist (column inet_ops)") : null;
         yield return from < 18 ? Blocks("pg/not-null-inherit", objects.NullableChildren, "columns of child tables may be null although the parent's may not", "pg_dump would write a schema that the new version refuses", Check + " check_for_not_null_inheritance", "ALTER TABLE child ALTER COLUMN … SET NOT NULL") : null;
+
+        if (objects.InvalidIndexes.Length > 0)
+        {
+            yield return new("pg/index-invalid", Severity.Info, Certainty.Proven, name, $"in database {name} {ClusterFindings.Plural(objects.InvalidIndexes.Length, "index is", "indexes are")} invalid and left out by the upgrade: {new Value(Names(objects.InvalidIndexes), ValueKind.Plain)}",
+                [new("an index whose build failed is read by no query, though a unique one still refuses doubles", Verdict.Yes, "src/bin/pg_upgrade/info.c get_rel_infos; pg_dump", [.. objects.InvalidIndexes.Take(50).Select(i => new Seen($"{new Value(i, ValueKind.Plain)}", $"pg_index of {ByteText.Escape(database.Name)}"))])],
+                [new("where it is wanted: REINDEX INDEX CONCURRENTLY before the upgrade, or CREATE INDEX afterwards"), new("else nothing has to be done")]);
+        }
 
         if (facts.NewInstallation is { LibraryFolder: { } folder } installed && installed.Version == to)
         {

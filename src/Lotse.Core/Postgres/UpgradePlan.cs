@@ -13,6 +13,9 @@ internal static class UpgradePlan
     /// <summary>Belong to a place or to initdb, not to a decision.</summary>
     private static readonly string[] NotCarried = ["data_directory", "config_file", "hba_file", "ident_file", "external_pid_file", "lc_collate", "lc_ctype", "stats_temp_directory", "extension_destdir", "cluster_name_of_old"];
 
+    /// <summary>Of a command line: what a server that works for us alone has otherwise, or cannot find.</summary>
+    private static readonly string[] NotForUs = ["port", "listen_addresses", "unix_socket_", "ssl", "log_", "logging_collector", "archive_", "cluster_name", "max_connections", "autovacuum"];
+
     internal static readonly string[] Apart = ["unshare", "--mount", "--"];
 
     /// <summary>The step that only clusters have which share their files.</summary>
@@ -92,7 +95,7 @@ internal static class UpgradePlan
             needed.Add($"{(facts.To >= 18 ? "max_active_replication_origins" : "max_replication_slots")}={Math.Max(old.Subscriptions.Length, old.Slots.Length)}");
         }
 
-        if (old.Setting("shared_preload_libraries") is { Value.Length: > 0 } preload)
+        if (old.SettingInServer("shared_preload_libraries") is { Value.Length: > 0 } preload)
         {
             needed.Add($"shared_preload_libraries={preload.Value}");
         }
@@ -124,6 +127,7 @@ internal static class UpgradePlan
             Settings = [.. carried.Where(s => !IsSystem(s)).Select(Line)],
             SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
             Unkept = [.. wanted[true].Select(s => s.Name)],
+            OldServerSettings = [.. StartWords.Settings(old.StartedWith).Where(s => !NotCarried.Contains(s.Name) && !Array.Exists(NotForUs, n => s.Name.StartsWith(n, StringComparison.Ordinal))).Select(s => $"{s.Name}={s.Value}")],
             NewServerSettings = [.. needed],
             Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes) { IsOfAnotherVersion = UpgradeFindings.IsOfAnotherVersion(facts, d) }).Where(m => m.Indexes.Length > 0 || m.IsOfAnotherVersion)],
             CompareContents = UpgradeFindings.ModeOf(facts) is not (TransferMode.Link or TransferMode.Swap) && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),

@@ -93,7 +93,7 @@ public static class UpgradeSteps
 
     /// <summary>A copy of a running cluster comes to rest: recovery and an orderly stop, without any worker beside (postgres(1), single-user mode).</summary>
     private static void Recover(ClusterPrograms programs, UpgradeJob job) =>
-        programs.Run("postgres --single", [], [$"{job.OldPrograms}/postgres", "--single", "-D", job.Old, .. Rehearsing.Quiet.Split(' ', StringSplitOptions.RemoveEmptyEntries), "template1"]);
+        programs.Run("postgres --single", [], [$"{job.OldPrograms}/postgres", "--single", "-D", job.Old, .. job.OldServerSettings.SelectMany(s => new[] { "-c", s }), .. Rehearsing.Quiet.Split(' ', StringSplitOptions.RemoveEmptyEntries), "template1"]);
 
     /// <summary>The new server with its own configuration, for us alone.</summary>
     private static void Attempt(ClusterPrograms programs, UpgradeJob job, Action<ClusterPrograms, UpgradeJob> use)
@@ -228,8 +228,8 @@ public static class UpgradeSteps
     private static void Upgrade(ClusterPrograms programs, UpgradeJob job)
     {
         programs.WriteOwnHba();
-        var oldOptions = $"-c hba_file='{job.Sockets}/hba.conf'" + (job.OutsideConfig is { } outside ? $" -c config_file='{outside}'" : "") + (job.IsRehearsal ? Rehearsing.Quiet : "");
-        var newOptions = string.Join(' ', job.NewServerSettings.Select(s => $"-c {s[..s.IndexOf('=', StringComparison.Ordinal)]}='{s[(s.IndexOf('=', StringComparison.Ordinal) + 1)..]}'").Prepend("-c max_locks_per_transaction=1024")) + (job.IsRehearsal ? Rehearsing.Quiet : "");
+        var oldOptions = StartWords.ForPgUpgrade([.. job.OldServerSettings, $"hba_file={job.Sockets}/hba.conf", .. job.OutsideConfig is { } outside ? new[] { $"config_file={outside}" } : []]) + (job.IsRehearsal ? Rehearsing.Quiet : "");
+        var newOptions = StartWords.ForPgUpgrade([.. job.NewServerSettings, "max_locks_per_transaction=1024"]) + (job.IsRehearsal ? Rehearsing.Quiet : "");
         string[] mode = job.Mode switch { TransferMode.Clone => ["--clone"], TransferMode.Link => ["--link"], TransferMode.Swap => ["--swap"], _ => [] };
         if (job.Mode == TransferMode.Swap)
         {

@@ -21,4 +21,7 @@ public class StartWordsTests
 
     [Fact]
     public void Are_quoted_for_the_shell_of_pg_ctl() => Assert.Equal(@" -c 'a=it'\''s $(x)' -c 'b='", StartWords.ForShell(["a=it's $(x)", "b="]));
+
+    [Fact]
+    public void Are_quoted_once_more_for_the_shell_of_pg_upgrade() => Assert.Equal(" -c 'a=\\$libdir/b' -c 'c=\\\"\\`\\\\'", StartWords.ForPgUpgrade(["a=$libdir/b", "c=\"`\\"]));
 }

@@ -84,6 +84,60 @@ public class UpgradePlanTests
         Assert.Equal(moved, UpgradeFindings.MovedIndexes(facts, database).Indexes.Length);
     }
 
+    [Fact]
+    public void What_rows_are_stored_by_is_told_where_the_order_may_move()
+    {
+        Database database = Old().Databases[0] with { Name = "shop", Objects = new() { OrderedRelations = [new("public.parts", "public.parts", "default", "d", null, null)] } };
+        PlanFacts Between(string was, string now) => Facts(Old() with { Databases = [database] }) with { OldInstallation = new() { Programs = "/o", LibC = was }, NewInstallation = new() { Programs = "/n", LibC = now } };
+        var finding = Assert.Single(UpgradeFindings.Of(Between("musl", "glibc 2.41")), f => f.Id == "pg/collation-order");
+        Assert.Contains("1 relation keeps rows by the old order, public.parts", finding.Title.ToString(), StringComparison.Ordinal);
+        Assert.Equal(Certainty.Proven, finding.Certainty);
+        Assert.DoesNotContain(UpgradeFindings.Of(Between("glibc 2.41", "glibc 2.41")), f => f.Id == "pg/collation-order");
+    }
+
+    [Theory]
+    [InlineData("c", true, "2.36", "musl", false, "pg/collation-unversioned")]
+    [InlineData("c", true, null, "musl", false, null)]
+    [InlineData("c", true, "2.36", "glibc 2.41", false, null)]
+    [InlineData("c", false, "2.36", "musl", false, "pg/locale-missing")]
+    [InlineData("i", false, "153.128", "musl", true, "pg/icu-missing")]
+    [InlineData("i", true, "153.128", "glibc 2.41", true, "pg/icu-missing")]
+    [InlineData("i", true, "153.128", "glibc 2.41", false, null)]
+    public void Collations_that_the_new_cluster_has_not_or_refuses_stand_in_the_way(string provider, bool isOwn, string? version, string libC, bool lacksIcu, string? expected)
+    {
+        Database database = Old().Databases[0] with { Objects = new() { Collations = [new(isOwn ? "public.own" : "sv_SE", provider, "sv_SE.utf8", version, isOwn)] } };
+        var facts = Facts(Old() with { Databases = [database] }) with { NewInstallation = new() { Programs = "/n", Version = 18, LibC = libC, LacksIcu = lacksIcu, Locales = ["C", "C.utf8", "de_DE.utf8"] } };
+        string[] ids = ["pg/collation-unversioned", "pg/locale-missing", "pg/icu-missing"];
+        Assert.Equal(expected is null ? [] : [expected], UpgradeFindings.Of(facts).Select(f => f.Id).Where(ids.Contains));
+    }
+
+    [Theory]
+    [InlineData("de_DE.utf8", true)]
+    [InlineData("de_DE", true)]
+    [InlineData("ca_ES@valencia", true)]
+    [InlineData("C.utf8", true)]
+    [InlineData("de_DE.UTF-8", false)]
+    [InlineData("sv_SE", false)]
+    public void Collations_are_made_from_the_locales_of_the_system(string name, bool isMade) => Assert.Equal(isMade, Installations.MakesCollation(["C.utf8", "de_DE.utf8", "ca_ES.utf8@valencia"], name));
+
+    [Fact]
+    public void What_the_command_line_sets_goes_before_files_and_goes_with_the_server()
+    {
+        var old = Old() with
+        {
+            Version = 17,
+            StartedWith = """/bin/postgres "-c" "wal_level=logical" "-c" "shared_preload_libraries=$libdir/a" "--listen-addresses=*" "-p" "5433" "-c" "log_destination=syslog" """,
+            Settings = [new("wal_level", "replica", "/d/postgresql.conf", 1), new("shared_preload_libraries", "b", "/d/postgresql.conf", 2)],
+            Slots = [new("s", true, "pgoutput", 1, false, false)],
+        };
+        var facts = Facts(old);
+        Assert.Equal(Severity.Info, Assert.Single(UpgradeFindings.Of(facts), f => f.Id == "pg/logical-slot-new-wal-level").Severity);
+        Assert.Equal(Severity.Error, Assert.Single(UpgradeFindings.Of(Facts(old with { StartedWith = null })), f => f.Id == "pg/logical-slot-new-wal-level").Severity);
+        var job = UpgradePlan.Make(facts, "/bin/lotse", null).Job;
+        Assert.Equal(["wal_level=logical", "shared_preload_libraries=$libdir/a"], job.OldServerSettings);
+        Assert.Equal(["wal_level=logical", "max_replication_slots=10", "shared_preload_libraries=$libdir/a"], job.NewServerSettings);
+    }
+
     [Theory]
     [InlineData("/var/lib/postgresql/13/main", "/var/lib/postgresql/18/main")]
     [InlineData("/srv/pg/13", "/srv/pg/18")]

@@ -19,7 +19,7 @@ internal sealed class CatalogQueries
         new(Catalogs.Tablespace, "pg_tablespace", "oid spcname"),
         new(Catalogs.Subscription, "pg_subscription", "oid subname subdbid"),
         new(Catalogs.Origin, "pg_replication_origin", "roident roname"),
-        new(Catalogs.Database, "pg_database", "oid datname encoding datcollate datctype datlocprovider datlocale daticulocale datcollversion datallowconn datistemplate datconnlimit dattablespace"),
+        new(Catalogs.Database, "pg_database", "oid datname encoding datcollate datctype datlocprovider datlocale daticulocale datcollversion datallowconn datistemplate datconnlimit dattablespace datfrozenxid datminmxid"),
     ];
 
     private static readonly Query[] OfOne =
@@ -35,7 +35,7 @@ internal sealed class CatalogQueries
         new(Catalogs.Operator, "pg_operator", "oid oprname oprnamespace oprleft oprright oprcode"),
         new(Catalogs.Conversion, "pg_conversion", "oid conname connamespace", "oid >= 16384"),
         new(Catalogs.Depend, "pg_depend", "classid objid refclassid refobjid", "classid = 1259 AND refclassid = 1255"),
-        new(Catalogs.Index, "pg_index", "indexrelid indrelid indcollation indclass indexprs indpred"),
+        new(Catalogs.Index, "pg_index", "indexrelid indrelid indisvalid indisready indcollation indclass indexprs indpred"),
         new(Catalogs.Inherits, "pg_inherits", "inhrelid inhparent"),
         new(Catalogs.Rewrite, "pg_rewrite", "ev_class ev_action ev_qual", "ev_class >= 16384"),
         new(Catalogs.Policy, "pg_policy", "polrelid polqual polwithcheck"),
@@ -44,10 +44,10 @@ internal sealed class CatalogQueries
         new(Catalogs.Trigger, "pg_trigger", "tgrelid tgqual", "tgqual IS NOT NULL"),
         new(Catalogs.Statistics, "pg_statistic_ext", "stxrelid stxexprs"),
         new(Catalogs.PublicationRelation, "pg_publication_rel", "prrelid prqual"),
-        new(Catalogs.PartitionedTable, "pg_partitioned_table", "partrelid partexprs"),
+        new(Catalogs.PartitionedTable, "pg_partitioned_table", "partrelid partstrat partcollation partexprs"),
         new(Catalogs.Dictionary, "pg_ts_dict", "oid dictname dictnamespace dicttemplate dictinitoption", "oid >= 16384"),
         new(Catalogs.Template, "pg_ts_template", "oid tmplname"),
-        new(Catalogs.Collation, "pg_collation", "oid collname collprovider colllocale colliculocale collcollate collversion collisdeterministic"),
+        new(Catalogs.Collation, "pg_collation", "oid collname collnamespace collprovider colllocale colliculocale collcollate collversion collisdeterministic"),
         new(Catalogs.OperatorClass, "pg_opclass", "oid opcname opckeytype opcmethod opcdefault"),
         new(Catalogs.Range, "pg_range", "rngtypid rngsubtype rngcollation rngmultitypid"),
     ];
