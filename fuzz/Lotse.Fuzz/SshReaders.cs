@@ -139,6 +139,8 @@ internal static class SshReaders
     {
         public override int ReadTimeout { get; set; }
 
+        public override int WriteTimeout { get; set; }
+
         public override void Write(byte[] buffer, int offset, int count)
         {
         }

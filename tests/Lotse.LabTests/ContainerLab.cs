@@ -23,11 +23,12 @@ internal sealed class ContainerLab : IDisposable
         Directory.CreateDirectory(Environment["LOTSE_STATE"]!);
         if (engine == "podman")
         {
-            File.WriteAllText($"{Folder}/containers.conf", """
+            File.WriteAllText($"{Folder}/containers.conf", $"""
                 [containers]
                 default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
                 [network]
                 network_backend = "netavark"
+                network_config_dir = "{Folder}/networks"
                 [engine]
                 runtime = "runc"
                 cgroup_manager = "cgroupfs"

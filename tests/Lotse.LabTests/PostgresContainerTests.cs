@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Xunit;
 
 namespace Lotse.LabTests;
@@ -15,9 +16,16 @@ public class PostgresContainerTests
         var port = PostgresLab.FreePort();
         var compose = $"{lab.Folder}/compose.yaml";
         File.WriteAllText(compose, "services:\n  db:\n    image: localhost/postgres:13 # the shop\n    volumes:\n      - data:/var/lib/postgresql/data\nvolumes:\n  data:\n");
-        lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=se kret", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8 --wal-segsize=32", "-p", $"127.0.0.1:{port}:5432", "-v", "shop_data:/var/lib/postgresql/data",
-            "--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=db", "--label", $"com.docker.compose.project.config_files={compose}", "--restart", "unless-stopped", "--shm-size", "80m", "--stop-signal", "SIGINT", lab.Image(13));
+        foreach (var (network, third) in new[] { ("zfront", 71), ("back", 72) })
+        {
+            lab.Engine("network", "create", "--subnet", $"10.131.{third}.0/24", network);
+        }
+
+        lab.Engine(["run", "-d", "--name", "db", .. Options(lab, engine), "-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=se kret", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8 --wal-segsize=32", "-p", $"127.0.0.1:{port}:5432", "-v", "shop_data:/var/lib/postgresql/data",
+            "--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=db", "--label", $"com.docker.compose.project.config_files={compose}", "--restart", "unless-stopped", "--shm-size", "80m", "--stop-signal", "SIGINT", lab.Image(13)]);
+        lab.Engine("network", "connect", "--alias", "second", "back", "db");
         lab.Await("db");
+        var made = Made(lab, "db");
         lab.Ask("db", "app", "shop", """
             CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 3000) g; CREATE INDEX ON t (v);
             SET password_encryption = 'md5'; CREATE ROLE web LOGIN PASSWORD 'webpw'; SET password_encryption = 'scram-sha-256'; CREATE ROLE api LOGIN PASSWORD 'apipw';
@@ -54,6 +62,7 @@ public class PostgresContainerTests
         Assert.Equal("refused", lab.LogIn("db", "web", "another", "shop", "SELECT 1"));
         Assert.Equal("11|1|33554432", lab.Ask("db", "app", "shop", "SELECT nextval('s'), (SELECT count(*) FROM pg_largeobject_metadata), (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size')"));
         Assert.Equal(before.Split(' ', 2)[1], lab.Engine("inspect", "--format", "{{json .HostConfig.PortBindings}} {{.HostConfig.RestartPolicy.Name}}", "db"));
+        Assert.Equal(made, Made(lab, "db"));
         Assert.Equal(text.Replace("postgres:13", $"postgres:{to}", StringComparison.Ordinal).Replace("- data:/var/lib/postgresql/data", to >= 18 ? $"- data-{to}:/var/lib/postgresql" : $"- data-{to}:/var/lib/postgresql/data", StringComparison.Ordinal).Replace("  data:\n", $"  data:\n  data-{to}:\n", StringComparison.Ordinal), File.ReadAllText(compose));
 
         var undone = lab.Lotse("undo");
@@ -63,6 +72,32 @@ public class PostgresContainerTests
         Assert.Equal(text, File.ReadAllText(compose));
         Assert.Equal("shop_data", lab.Engine("volume", "ls", "-q"));
         Assert.Equal("db", lab.Engine("ps", "-a", "--format", "{{.Names}}"));
+    }
+
+    /// <summary>What people give a container beside its data; the networks not in the order of their names.</summary>
+    private static string[] Options(ContainerLab lab, string engine)
+    {
+        // Podman gives checks to systemd, which tests have not; its limits are set for the engine.
+        var folder = Directory.CreateDirectory($"{lab.Folder}/shared").FullName;
+        string[] own = engine == "podman" ? ["--health-interval", "disable"] : ["--health-interval", "7s", "--ulimit", "core=0:0"];
+        return
+        [
+            "--network", "zfront", "--ip", "10.131.71.9", "--network-alias", "pg", "--device", "/dev/null:/dev/other", "--health-cmd", "pg_isready -q -d 'shop'", "--tmpfs", "/scratch:size=1m", "--mount", "type=tmpfs,target=/scratch2",
+            "--mount", $"type=bind,src={folder},dst=/shared,bind-propagation=private,readonly", "--pids-limit", "199", "--add-host", "cache:10.131.71.77", "--oom-score-adj", "17", .. own,
+        ];
+    }
+
+    /// <summary>What the engine says of it, as far as it may not change.</summary>
+    private static string Made(ContainerLab lab, string name)
+    {
+        using var read = JsonDocument.Parse(lab.Engine("inspect", name));
+        var said = read.RootElement[0];
+        JsonElement At(params string[] path) => path.Aggregate(said, (e, p) => e.GetProperty(p));
+        string[] host = ["Devices", "PidsLimit", "ExtraHosts", "Ulimits", "OomScoreAdj", "ShmSize", "IpcMode", "UTSMode", "PidMode", "CapAdd", "CapDrop", "SecurityOpt", "Memory", "Tmpfs"];
+        var mounts = At("Mounts").EnumerateArray().Where(m => m.GetProperty("Type").GetString() != "volume").Select(m => string.Join(' ', new[] { "Type", "Source", "Destination", "RW", "Propagation" }.Select(p => m.GetProperty(p)))).Order(StringComparer.Ordinal);
+        var id = At("Id").GetString()!;
+        var networks = At("NetworkSettings", "Networks").EnumerateObject().Select(n => $"{n.Name}: {string.Join(' ', n.Value.GetProperty("Aliases").EnumerateArray().Select(a => a.GetString()!).Where(a => !id.StartsWith(a, StringComparison.Ordinal)))} {(n.Name == "zfront" ? n.Value.GetProperty("IPAddress") : "")}");
+        return string.Join('\n', [.. host.Select(h => $"{h} {At("HostConfig", h).GetRawText()}"), At("Config", "Healthcheck").GetRawText(), .. mounts, .. networks]);
     }
 
     private static string Unpacked(ContainerLab lab, DateTimeOffset used)

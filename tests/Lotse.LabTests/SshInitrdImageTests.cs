@@ -129,6 +129,16 @@ public sealed class SshInitrdImageTests : IDisposable
         Assert.Equal((3, 0), (told.GetProperty("exit").GetInt32(), Ids(told).Length));
         Assert.True(told.GetProperty("answer").GetProperty("keys")[0].GetProperty("accepted").GetBoolean());
 
+        // As mkinitcpio makes them, with its hooks in /config.
+        Directory.Delete(main + "/usr/lib/dracut");
+        File.WriteAllText(main + "/init_functions", "");
+        File.WriteAllText(main + "/config", "EARLYHOOKS=\"udev\"\nHOOKS=\"netconf dropbear encryptssh\"\n");
+        told = SshLab.Json("ssh", "preflight", main, "--cmdline", "ip=:::::eth0:dhcp");
+        Assert.Equal((3, 0), (told.GetProperty("exit").GetInt32(), Ids(told).Length));
+        Assert.True(told.GetProperty("answer").GetProperty("keys")[0].GetProperty("accepted").GetBoolean());
+        Assert.Equal("netconf dropbear encryptssh", told.GetProperty("answer").GetProperty("hooks").GetString());
+        Assert.Contains("lsinitcpio -a", told.ToString(), StringComparison.Ordinal);
+
         File.Delete(Directory.EnumerateFiles(main, "dropbear", SearchOption.AllDirectories).First(f => new FileInfo(f).Length > 1000));
         Assert.Equal(["ssh/initrd-no-dropbear"], Ids(SshLab.Json("ssh", "preflight", main, "--cmdline", Address)));
     }

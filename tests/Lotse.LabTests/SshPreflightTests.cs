@@ -22,6 +22,20 @@ public sealed class SshPreflightTests : IDisposable
         Assert.False(File.Exists($"{root}/run/lotse-dropbear.pid"));
     }
 
+    /// <summary>What is no image is none that would not start.</summary>
+    [Theory]
+    [InlineData("/nonexistent/initrd.img", 3, "cannot read /nonexistent/initrd.img")]
+    [InlineData("/etc", 3, "holds no unpacked initrd image")]
+    [InlineData("/etc/passwd", 1, "begins neither as an archive nor as something compressed")]
+    public void What_is_no_image_is_told(string image, int exit, string words)
+    {
+        Lab.NeedsRoot();
+        Lab.Needs("unmkinitramfs");
+        var ran = Lab.RunLotse("ssh", "preflight", image);
+        Assert.Equal(exit, ran.ExitCode);
+        Assert.Contains(words, ran.Text + ran.ErrorText, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("root-abc/.ssh/authorized_keys", "", "ssh/initrd-no-key")]
     [InlineData("etc/dropbear/dropbear_ed25519_host_key", null, "ssh/initrd-no-host-keys")]
@@ -90,6 +104,7 @@ public sealed class SshPreflightTests : IDisposable
             Directory.CreateDirectory($"{root}/{folder}");
         }
 
+        File.WriteAllText($"{root}/init", "");
         File.Copy("/usr/sbin/dropbear", $"{root}/sbin/dropbear");
         foreach (var library in Lab.Run(Soon, "ldd", "/usr/sbin/dropbear").Text.Split((char[])[' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries).Where(w => w.StartsWith('/')))
         {

@@ -42,10 +42,35 @@ public sealed class SshProbeTests : IDisposable
     public void Asks_ssh_where_it_cannot_itself(params string[] settings)
     {
         var port = lab.Sshd(settings);
-        var answer = lab.Probe(port, "ed25519", "rsa", "ecdsa");
+        File.Copy(lab.At("ed25519.pub"), lab.At("my 100% key.pub"));
+        var answer = lab.Probe(port, "my 100% key", "rsa", "ecdsa");
         Assert.Equal([true, true, false], answer.GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("accepted").GetBoolean()));
         Assert.Equal("rsa-sha2-512", answer.GetProperty("keys")[1].GetProperty("algorithm").GetString());
         Assert.Equal(1, answer.GetProperty("connections").GetInt32());
+    }
+
+    /// <summary>ssh ends with the same status when the initrd goes away and when it does not get in: then nobody waits for a system that does not come.</summary>
+    [Theory]
+    [InlineData("ecdsa", "accept-new", "does not say what was tried")]
+    [InlineData("ed25519", "yes", "host key is not known")]
+    public void A_login_that_fails_unlocks_nothing(string key, string strict, string words)
+    {
+        var port = lab.Sshd();
+        File.WriteAllText(lab.Config, lab.Block("box", port, key).Replace("accept-new", strict, StringComparison.Ordinal));
+        var ran = Lab.Run(SshLab.Soon, "sh", "-c", "echo secret | exec \"$0\" ssh unlock box --timeout 600 --config \"$1\"", Lab.Lotse, lab.Config);
+        Assert.Equal(3, ran.ExitCode);
+        Assert.StartsWith("not unlocked: ssh did not get in", ran.Text, StringComparison.Ordinal);
+        Assert.Contains(words, ran.Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("65536")]
+    public void What_is_no_port_is_told(string port)
+    {
+        var ran = Lab.RunLotse("ssh", "probe", "127.0.0.1", "--port", port);
+        Assert.Equal(2, ran.ExitCode);
+        Assert.Contains("is no port", ran.ErrorText, StringComparison.Ordinal);
     }
 
     /// <summary>With lotse's own transport, and where the system's ssh is asked.</summary>

@@ -23,6 +23,7 @@ internal static class SshAuditCommand
     private static int Run(Invocation call) => Hosting.With(call, host =>
     {
         var then = SshVersion.Parse(call["--client-version"] ?? "10.6") ?? throw new UsageException($"--client-version \"{ByteText.Escape(call["--client-version"]!)}\" is not a version of OpenSSH", "for example: --client-version 10.0");
+        SshProbe.NeedsTable(then);
         SshProbe.SayCommands(call, host);
         var facts = Read(call, host, then);
         if (call.Has("--probe"))

@@ -36,6 +36,7 @@ internal static class SshPredict
         var name = call.Arguments is [var given] ? given : throw new UsageException("lotse ssh predict needs SERVER", "for example: lotse ssh predict dropbear:2018.76 --client 9.2 --key rsa2048");
         var server = ServerModel.Of(name) ?? throw new UsageException($"no server \"{ByteText.Escape(name)}\" is in the tables", "dropbear:RELEASE, openssh:RELEASE or a banner; for one that you can reach: lotse ssh probe HOST");
         var version = SshVersion.Parse(call["--client"] ?? "10.6") ?? throw new UsageException($"--client \"{ByteText.Escape(call["--client"]!)}\" is not a version of OpenSSH", "for example: --client 9.2");
+        SshProbe.NeedsTable(version);
         var key = UserKeyType.Parse(call["--key"] ?? "ed25519") ?? throw new UsageException($"--key \"{ByteText.Escape(call["--key"]!)}\" is not a type of key", "for example: rsa2048, ecdsa256, ed25519");
         var options = call.All("--option").Select(o => PredictionBatch.Split(o) is [var one] ? one : throw new UsageException($"--option \"{ByteText.Escape(o)}\" is not NAME=VALUE", "for example: --option PubkeyAcceptedKeyTypes=+ssh-rsa"));
         var report = PredictionReport.Of(ClientModel.Defaults(version).With(options), server, key);

@@ -41,6 +41,20 @@ internal static class SshProbe
         return name.Length is > 0 and < 256 && name[0] != '-' ? name : throw new UsageException($"\"{ByteText.Escape(name)}\" is no host");
     }
 
+    /// <summary>--port; null: it was not given.</summary>
+    /// <exception cref="UsageException">It is none.</exception>
+    public static int? Port(Invocation call) => call.Number("--port") is not { } port ? null
+        : port is > 0 and <= ushort.MaxValue ? port : throw new UsageException($"--port {port.ToString(CultureInfo.InvariantCulture)} is no port", $"a number from 1 to {ushort.MaxValue.ToString(CultureInfo.InvariantCulture)}");
+
+    /// <summary>Refuses a client that is older than all that are known: what it would do is not in the tables.</summary>
+    public static void NeedsTable(SshVersion client)
+    {
+        if (client < ClientModel.Oldest)
+        {
+            throw new NotKnownException($"OpenSSH {client} is older than the tables of clients, which begin with {ClientModel.Oldest}", "ssh -v with that client, and lotse ssh why with its log");
+        }
+    }
+
     /// <summary>The user's home, where ssh looks for its files.</summary>
     public static string Home => Environment.GetEnvironmentVariable("HOME") is ['/', ..] home ? home : "/root";
 
@@ -62,7 +76,7 @@ internal static class SshProbe
         // ssh -G knows what the name means in the configuration; who says everything himself spares it.
         var spared = call.Has("--user") && call.Has("--port") && keys.Length > 0 && System.Net.IPAddress.TryParse(name, out _);
         var settings = spared ? null : SshSettings.Read(host, name, config) is { Ok: true, Value: var read } ? read : null;
-        return Ask(call, host, SshTarget.Of(host, name, Home, settings, call.Number("--port"), call["--user"], keys));
+        return Ask(call, host, SshTarget.Of(host, name, Home, settings, Port(call), call["--user"], keys));
     }
 
     /// <summary>The file of --config; null: the user's own and the system's.</summary>

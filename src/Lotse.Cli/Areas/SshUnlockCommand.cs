@@ -17,7 +17,7 @@ internal static class SshUnlockCommand
             new("--timeout", Takes.Seconds, "S", "how long to wait for the real system") { Default = "90" },
             new("--config", Takes.File, "FILE", "the ssh_config for HOST") { Default = "~/.ssh/config" },
         ],
-        Examples = [new("after a reboot", "ssh unlock root@box-initrd.example")],
+        Examples = [new("after a reboot", "ssh unlock root@box-initrd.example"), new("with a configuration of its own, and more time", "ssh unlock box-initrd --config ~/.ssh/config.initrd --timeout 180")],
         LooksAtHost = false,
     };
 
@@ -27,7 +27,7 @@ internal static class SshUnlockCommand
         var passphrase = Descriptor.IsTerminal(0) ? Ask(call, name) : ReadLine();
         if (passphrase.Length == 0)
         {
-            throw new NotKnownException("no passphrase was given");
+            throw new NotKnownException("no passphrase was given", "run it on a terminal, which asks for it, or give it as the first line of standard input");
         }
 
         using var host = new Hosts.LocalHost();

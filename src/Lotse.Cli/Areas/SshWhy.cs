@@ -96,8 +96,7 @@ internal static class SshWhy
             throw new UsageException("ssh why HOST opens a connection: --offline excludes it", "lotse ssh predict works from tables");
         }
 
-        var (target, probe) = SshProbe.Ask(call, host, SshTarget.Of(host, call.Arguments[0], SshProbe.Home, settings.Value, call.Number("--port"), call["--user"], []));
-        var (known, lookedUp) = SshHostFacts.ReadKnown(host, target, SshProbe.Home);
-        return General.Print(call, HostDiagnosis.Of(new(target, version, probe, known, lookedUp)));
+        var (target, probe) = SshProbe.Ask(call, host, SshTarget.Of(host, call.Arguments[0], SshProbe.Home, settings.Value, SshProbe.Port(call), call["--user"], []));
+        return General.Print(call, HostDiagnosis.Of(SshHostFacts.Read(host, target, SshProbe.Home, version, probe)));
     }
 }

@@ -232,13 +232,14 @@ public static partial class PastedLog
     [GeneratedRegex(@"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\a\x1b]*(\a|\x1b\\)|[@-Z\\-_])", Options, DefaultMatchMilliseconds)]
     private static partial Regex Control();
 
-    // journalctl and syslog: time, host, sender.
-    [GeneratedRegex(@"^([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) [\w.-]+ (?<sender>[\w.@/-]+(\[\d+\])?: )", Options, DefaultMatchMilliseconds)]
+    // journalctl and syslog: time, host, sender; but "banner exchange: " is what ssh says behind a stamp alone.
+    [GeneratedRegex(@"^([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)) (?!banner exchange: )[\w.-]+ (?<sender>[\w.@/-]+(\[\d+\])?: )", Options, DefaultMatchMilliseconds)]
     private static partial Regex Journal();
 
     // In this order: a mail's mark; docker compose's column; the stamp of container runtimes (CRI: time, stream, whether the
-    // line is whole); a stamp alone (docker logs -t, web consoles), but not PostgreSQL's own "%m [%p] ".
-    [GeneratedRegex(@"^(\s*>(?!>)\s?|[A-Za-z0-9][\w.-]*\s*\|\s|(?>\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)) (stdout|stderr) [FP] |(?>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?)(?> ?)(?!([A-Z]{2,5}|[+-]\d\d(\d\d)?) \[))", Options, DefaultMatchMilliseconds)]
+    // line is whole); a stamp alone (docker logs -t, web consoles, in brackets Jenkins and dmesg -T; ts of moreutils), but not
+    // PostgreSQL's own "%m [%p] ".
+    [GeneratedRegex(@"^(\s*>(?!>)\s?|[A-Za-z0-9][\w.-]*\s*\|\s|(?>\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)) (stdout|stderr) [FP] |(?>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?)(?> ?)(?!([A-Z]{2,5}|[+-]\d\d(\d\d)?) \[)|\[\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?Z?\] |[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(\.\d+)? |\[?\d\d:\d\d:\d\d(\.\d+)?\]? )", Options, DefaultMatchMilliseconds)]
     private static partial Regex Carried();
 
     // src/backend/utils/error/csvlog.c write_csvlog: time, user, database, process, host, session, line, command tag, start,

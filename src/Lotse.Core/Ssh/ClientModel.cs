@@ -16,6 +16,9 @@ public sealed record ClientModel(SshVersion Version, string Basis)
         ("versionaddendum", new(9, 9)), ("refuseconnection", new(9, 9)), ("loglevel", new(2, 0)), ("logverbose", new(8, 5)), ("bindinterface", new(7, 7)),
     ];
 
+    /// <summary>The first version of the table; of earlier ones nothing is known.</summary>
+    public static SshVersion Oldest => SshVersion.Parse(SshTable.Rows("clients").First()[0])!.Value;
+
     /// <summary>KexAlgorithms.</summary>
     public string[] Kex { get; init; } = [];
 

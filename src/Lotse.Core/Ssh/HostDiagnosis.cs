@@ -42,10 +42,10 @@ public static class HostDiagnosis
         var (connection, keys) = Judge(client, probe, facts.Target.Identities);
         var reasons = new List<Reason> { new($"{Value.Host(facts.Target.Name)} is {probe.Banner}", Verdict.Yes, "RFC 4253 section 4.2", new Seen($"{probe.Address}", probe.BySystem ? "ssh -vvv" : "asked")) };
         reasons.AddRange(connection.Select(o => new Reason($"{o.What} in common", Verdict.No, o.Stage == LoginStage.Transport ? $"{probe.Banner} does not read all {o.Client.Length} names of the client's list" : "RFC 4253 section 7.1", new Seen(string.Join(',', o.Client), "ssh -G"), new Seen(string.Join(',', o.Server), probe.Address))));
-        var hostKey = HostKey(facts, reasons);
+        var hostKey = Refusing(HostKey(facts, reasons), facts.Target.Settings?["stricthostkeychecking"]);
         reasons.AddRange(keys.Select(k => Because(k, facts)));
         var causes = Causes(connection, hostKey, keys);
-        var works = connection.Length == 0 && hostKey is not ("hostkey-changed" or "hostkey-revoked") ? Array.Find(keys, k => k.Stage == LoginStage.Ok && k.Accepted == true && k.Cause is null) : null;
+        var works = connection.Length == 0 && hostKey is null ? Array.Find(keys, k => k.Stage == LoginStage.Ok && k.Accepted == true && k.Cause is null) : null;
         if (works is not null)
         {
             // What is wrong with other keys does not matter then.
@@ -87,6 +87,14 @@ public static class HostDiagnosis
         };
     }
 
+    /// <summary>Whether what known_hosts says ends the login (ssh_config(5) StrictHostKeyChecking): an unknown key does where nobody may be asked, a changed one wherever it is not to be let pass.</summary>
+    private static string? Refusing(string? hostKey, string? strict) => hostKey switch
+    {
+        "hostkey-unknown" => strict is "true" or "yes" ? hostKey : null,
+        "hostkey-changed" => strict is "false" or "no" or "off" ? null : hostKey,
+        _ => hostKey,
+    };
+
     /// <summary>What known_hosts says of the key that the server has proved to hold.</summary>
     /// <returns>A cause, or null. Another type than the known ones is none: ssh asks for the types that it knows.</returns>
     private static string? HostKey(SshHostFacts facts, List<Reason> reasons)
@@ -104,7 +112,20 @@ public static class HostDiagnosis
             return "hostkey-revoked";
         }
 
+        // Where an authority is named for the host, ssh asks for a certificate first; the probe asks for none.
+        if (facts.Known.FirstOrDefault(k => k.Marker == "@cert-authority") is { } authority && Array.Exists(facts.Probe.HostKeys, a => a.Contains("-cert-v01@", StringComparison.Ordinal)))
+        {
+            reasons.Add(new($"its host certificate is signed by the authority that known_hosts names for {Value.Host(facts.LookedUp)}", Verdict.Unknown, "ssh-keygen(1) CERTIFICATES; the certificate itself is not asked for here", new Seen($"{authority.Marker} {new Value(authority.Key.Fingerprint, ValueKind.Key)}", $"known_hosts:{authority.Line}")));
+            return null;
+        }
+
         var known = facts.Known.Where(k => k.Marker.Length == 0).ToArray();
+        if (known.Length == 0 && facts.WithoutPort.FirstOrDefault(k => k.Key.Fingerprint == print) is { } portless)
+        {
+            reasons.Add(new($"known_hosts has its host key under {Value.Host(facts.Target.Address)}, without the port", Verdict.Yes, "OpenSSH sshconnect.c check_host_key: so ssh looks where nothing is known with the port", seen, new Seen($"{portless.Names}", $"known_hosts:{portless.Line}")));
+            return null;
+        }
+
         var same = known.Where(k => k.Key.Type == type).ToArray();
         if (same.Any(k => k.Key.Fingerprint == print))
         {
@@ -204,7 +225,7 @@ public static class HostDiagnosis
         // One key is enough: where the server would take one, what it says of the others does not matter.
         var ofKeys = keys.Where(k => k.Cause is not null && (k.Accepted == true || !keys.Any(o => o is { Accepted: true, Cause: not null }))).OrderBy(k => k.Accepted switch { true => 0, false => 1, _ => 2 }).Select(k => k.Cause!);
         var none = keys.Length == 0 ? ["no-key-offered"] : Array.Empty<string>();
-        return [.. layers.Concat(hostKey is "hostkey-changed" or "hostkey-revoked" ? [hostKey] : []).Concat(ofKeys).Concat(none).Distinct()];
+        return [.. layers.Concat(hostKey is null ? [] : [hostKey]).Concat(ofKeys).Concat(none).Distinct()];
     }
 
     private static Value Subject(string cause, HostKeyAnswer[] keys, SshHostFacts facts) => Array.Find(keys, k => k.Cause == cause) is { } key ? Value.Path(key.File) : Value.Host(facts.Target.Name);

@@ -26,7 +26,7 @@ public static class InitrdDiagnosis
         if (facts is { Dropbear: null, OtherServer: { } other })
         {
             reasons.Add(new("the image has an ssh server that is asked here", Verdict.Unknown, "dropbear-initramfs", new Seen(other, facts.Image)));
-            return Report(facts, reasons, findings, [new("whether somebody gets in after the reboot", $"the image has {Value.Path(other)}, and only dropbear is run and asked", "look at its authorized_keys and host keys: lsinitramfs, or lsinitrd")]);
+            return Report(facts, reasons, findings, [new("whether somebody gets in after the reboot", $"the image has {Value.Path(other)}, and only dropbear is run and asked", $"look at its authorized_keys and host keys. {HowToLook(facts)}")]);
         }
 
         if (facts.MadeBy is not null)
@@ -66,10 +66,23 @@ public static class InitrdDiagnosis
         Starts(facts, step);
         Keys(facts, step);
         step(null, "its server is started, with these host keys and this authorized_keys", maker, facts.AuthorizedKeys is { } file ? (Text)$"{string.Join(' ', facts.HostKeys)} {Value.Path(file)}" : "no authorized_keys where dropbear looks for it", null);
+        if (facts.Hooks.Length > 0)
+        {
+            step(null, "its hooks bring up the network, then the server, then ask for the passphrase", maker, $"HOOKS={facts.Hooks}", null);
+        }
+
         step(facts.Network is null ? null : true, "the network of the initrd is configured", $"{maker}", facts.Network ?? "no ip= on the command line", null);
         step(facts.Unlock ? true : null, "the disk can be unlocked", maker, facts.Unlock ? "cryptroot-unlock" : "no cryptroot-unlock", null);
-        return Report(facts, reasons, findings, [.. NotAsked(facts), new("whether its server and network are started, and whether the disk can be unlocked there", $"{maker}: only the ways of initramfs-tools are known here", $"lsinitrd {facts.Image}: what starts the server, ip= (and rd.neednet=1) on the command line, and what hands the passphrase on, such as systemd-tty-ask-password-agent; then one reboot with a console at hand")]);
+        return Report(facts, reasons, findings, [.. NotAsked(facts), new("whether its server and network are started, and whether the disk can be unlocked there", $"{maker}: only the ways of initramfs-tools are known here", HowToLook(facts))]);
     }
+
+    /// <summary>The maker's own way to look into its images.</summary>
+    private static string HowToLook(InitrdFacts facts) => facts.MadeBy switch
+    {
+        "mkinitcpio" => $"lsinitcpio -a {ByteText.Escape(facts.Image)}: whether its hooks bring up the network (netconf), then start the server (dropbear, tinyssh) and then ask it for the passphrase (encryptssh), in this order; ip= on the command line; then one reboot with a console at hand",
+        null => $"lsinitramfs {ByteText.Escape(facts.Image)}; then one reboot with a console at hand",
+        _ => $"lsinitrd {ByteText.Escape(facts.Image)}: what starts the server, ip= (and rd.neednet=1) on the command line, and what hands the passphrase on, such as systemd-tty-ask-password-agent; then one reboot with a console at hand",
+    };
 
     private static void Starts(InitrdFacts facts, Action<bool?, Text, string, Text, Func<Finding>?> step)
     {

@@ -24,6 +24,9 @@ public sealed record InitrdFacts
     /// <summary>What has made it when it was not initramfs-tools: then nothing of its own ways is known, such as who starts its server, the network or the disk. Null: initramfs-tools.</summary>
     public string? MadeBy { get; init; }
 
+    /// <summary>What mkinitcpio has put into it, in the order in which it runs: HOOKS of its /config; empty: another maker.</summary>
+    public string Hooks { get; init; } = "";
+
     /// <summary>Another ssh server in it than dropbear; null: there is none.</summary>
     public string? OtherServer { get; init; }
 

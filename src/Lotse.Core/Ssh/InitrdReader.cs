@@ -32,9 +32,16 @@ internal static class InitrdReader
     public static Reading<InitrdFacts> Read(Host host, string image, string? commandLine, bool run)
     {
         var status = host.Status(image);
-        if (status is { Ok: true, Value.Kind: FileKind.Directory })
+        if (!status.Ok)
         {
-            return Look(host, image, image, commandLine, run);
+            return new(default!, new(status.Error!.Kind, $"cannot read {ByteText.Escape(image)}: {status.Error.Message}"));
+        }
+
+        if (status.Value.Kind == FileKind.Directory)
+        {
+            // As unmkinitramfs unpacks it: what stands in front, such as microcode, beside main.
+            var unpackedTo = Array.Find([image, image.TrimEnd('/') + "/main"], r => host.List(r) is { Ok: true, Value: var inside } && inside.Contains("init"));
+            return unpackedTo is null ? new(default!, new(HostErrorKind.Failed, $"{ByteText.Escape(image)} holds no unpacked initrd image: there is no init in it")) : Look(host, image, unpackedTo, commandLine, run);
         }
 
         var made = host.Run(["mktemp", "-d", "/var/tmp/lotse-initrd-XXXXXXXX"], Long);
@@ -62,7 +69,7 @@ internal static class InitrdReader
 
             var said = Encoding.UTF8.GetString(unpacked.Value.Errors).Trim();
             return Missing(host, image) is { } program ? new(default!, new(HostErrorKind.Failed, $"unmkinitramfs cannot unpack {ByteText.Escape(image)} without {program}, which is not installed"))
-                : new(new InitrdFacts { Image = image, Broken = said.Length == 0 ? $"unmkinitramfs ended with {unpacked.Value.ExitCode}" : ByteText.Escape(said.Split('\n')[^1]) }, null);
+                : new(new InitrdFacts { Image = image, Broken = said.Length == 0 ? $"unmkinitramfs ended with {unpacked.Value.ExitCode}" : ByteText.Escape(said.Split('\n')[^1]) } is var broken && IsOfNoForm(host, image) ? broken with { Broken = $"{broken.Broken}; it begins neither as an archive nor as something compressed" } : broken, null);
         }
         finally
         {
@@ -79,6 +86,10 @@ internal static class InitrdReader
         var head = host.Run(["head", "-c", "8", image], Long) is { Ok: true, Value.Output: var bytes } ? bytes : [];
         return Array.Find(Compressions, c => head.AsSpan().StartsWith(c.Magic)).Program is { } program && host.Run([program, "--version"], Long) is { Error.Kind: HostErrorKind.NotFound } ? program : null;
     }
+
+    /// <summary>Whether an image begins with none of what the kernel knows: cpio's magic number or a compression's.</summary>
+    private static bool IsOfNoForm(Host host, string image) =>
+        host.Run(["head", "-c", "8", image], Long) is { Ok: true, Value.Output: { Length: > 0 } head } && !head.AsSpan().StartsWith("07070"u8) && !Array.Exists(Compressions, c => head.AsSpan().StartsWith(c.Magic));
 
     private static Reading<InitrdFacts> Look(Host host, string image, string root, string? commandLine, bool run)
     {
@@ -98,6 +109,7 @@ internal static class InitrdReader
             MadeBy = First("/usr/lib/dracut", "/lib/dracut") is not null ? "dracut" : First("/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/etc/initrd-release") is not null ? "systemd" : First("/init_functions") is not null ? "mkinitcpio" : null,
             Dropbear = First("/sbin/dropbear", "/usr/sbin/dropbear", "/bin/dropbear", "/usr/bin/dropbear"),
             OtherServer = First("/usr/sbin/sshd", "/sbin/sshd", "/usr/bin/sshd", "/usr/sbin/tinysshd", "/usr/bin/tinysshd", "/bin/tinysshd"),
+            Hooks = First("/init_functions") is null ? "" : Text("/config").Split('\n').LastOrDefault(l => l.StartsWith("HOOKS=", StringComparison.Ordinal))?["HOOKS=".Length..].Trim('"', '\'') ?? "",
             Options = Setting("DROPBEAR_OPTIONS"),
             HostKeys = [.. Names("/etc/dropbear").Where(n => n.StartsWith("dropbear_", StringComparison.Ordinal) && n.EndsWith("_host_key", StringComparison.Ordinal))],
             AuthorizedKeys = keyFile,

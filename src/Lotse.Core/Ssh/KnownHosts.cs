@@ -36,8 +36,8 @@ public sealed record KnownHost(int Line, string Marker, string Names, PublicKey 
     /// <summary>The name under which a host is looked up: with its port unless that is 22 (misc.c put_host_port).</summary>
     public static string LookedUp(string host, int port) => port == 22 ? host : $"[{host}]:{port}";
 
-    /// <summary>Whether the line is for this name.</summary>
-    public bool IsFor(string name) => IsHashed ? Hashed(name) : SshConfigFile.HostFits(Names, name);
+    /// <summary>Whether the line is for this name, in upper case or lower (ssh.c main, match.c match_hostname).</summary>
+    public bool IsFor(string name) => IsHashed ? Hashed(name.ToLowerInvariant()) : SshConfigFile.HostFits(Names.ToLowerInvariant(), name.ToLowerInvariant());
 
     /// <summary><c>|1|SALT|HASH</c>: HMAC-SHA1 of the name (hostfile.c host_hash).</summary>
     private bool Hashed(string name)

@@ -33,7 +33,7 @@ public static class PredictionBatch
 
             if (!clients.TryGetValue((cells[0], cells[3]), out var client))
             {
-                clients[(cells[0], cells[3])] = client = SshVersion.Parse(cells[0]) is { } version ? Options(cells[3], version) is { } options ? ClientModel.Defaults(version).With(options) : null : null;
+                clients[(cells[0], cells[3])] = client = SshVersion.Parse(cells[0]) is { } version && version >= ClientModel.Oldest ? Options(cells[3], version) is { } options ? ClientModel.Defaults(version).With(options) : null : null;
             }
 
             if (!servers.TryGetValue(cells[1], out var server))
@@ -42,7 +42,7 @@ public static class PredictionBatch
             }
 
             var key = UserKeyType.Parse(cells[2]);
-            yield return client is null ? new(number, null, $"not a client's version with a known variant: {ByteText.Escape(cells[0])}, {ByteText.Escape(cells[3])}")
+            yield return client is null ? new(number, null, $"not the version of a client in the tables with a known variant: {ByteText.Escape(cells[0])}, {ByteText.Escape(cells[3])}")
                 : server is null ? new(number, null, $"not a server in the table: {ByteText.Escape(cells[1])}")
                 : key is null ? new(number, null, $"not a key: {ByteText.Escape(cells[2])}")
                 : new(number, PredictionReport.Answer(LoginPrediction.Of(client, server, key), client, server), null);

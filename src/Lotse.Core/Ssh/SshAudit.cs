@@ -67,10 +67,15 @@ public static class SshAudit
             unknowns.Add(new($"what becomes of {facts.Hashed} more host{(facts.Hashed == 1 ? "" : "s")} of known_hosts", "their names are hashed", "lotse ssh probe NAME once for each that matters"));
         }
 
+        if (facts.Patterns.Length > 0)
+        {
+            unknowns.Add(new($"what becomes of hosts of {string.Join(", ", facts.Patterns.Take(20).Select(p => $"{Value.Host(p)}"))}", "no name that fits is in the configuration, in known_hosts, or was ever asked", "lotse ssh probe NAME once for each that matters"));
+        }
+
         var (broken, fine) = (answers.Count(a => a is { Now: not Fails, Then: Fails }), answers.Count(a => a.Then == Works));
         Text verdict = findings.Any(f => f.Subject.Kind == ValueKind.Path) ? (Text)$"with OpenSSH {facts.Then.ToString()} no login will work: it refuses the configuration"
             : broken > 0 ? $"with OpenSSH {facts.Then.ToString()} the login to {broken} of {answers.Length} hosts will fail"
-            : answers.Length == 0 ? "no host is in the configuration, in known_hosts or was ever asked"
+            : answers.Length == 0 ? facts.Hashed > 0 || facts.Patterns.Length > 0 ? "no host is known by its name" : "no host is in the configuration, in known_hosts or was ever asked"
             : $"with OpenSSH {facts.Then.ToString()} nothing that works now will fail; {fine} of {answers.Length} hosts are known to work";
         return new(verdict, [.. reasons], [.. findings.OrderByDescending(f => f.Severity)], [.. unknowns]) { Answer = new(new AuditAnswers(facts.Now.ToString(), facts.Then.ToString(), answers, facts.Hashed), () => AuditJson.Default.AuditAnswers) };
     }

@@ -29,6 +29,9 @@ public sealed record AuditedHost(SshTarget Target, CachedProbe? Cached)
 /// <param name="Today">When this was read, by which the age of what servers have said counts.</param>
 public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[] Hosts, ConfiguredOption[] Options, int Hashed, ClientModel Defaults, DateTimeOffset Today)
 {
+    /// <summary>Patterns of the configuration's blocks that no host fits whose name is known: there are hosts behind them, and nobody has said which.</summary>
+    public string[] Patterns { get; init; } = [];
+
     /// <summary>The most hosts that are looked at.</summary>
     private const int Most = 500;
 
@@ -69,7 +72,10 @@ public sealed record SshAuditFacts(SshVersion Now, SshVersion Then, AuditedHost[
         var hosts = targets.Select(t => new AuditedHost(t, cached.Where(c => c.Facts.Address == $"{t.Address}:{t.Port}" && (c.Facts.User == t.User || c.Facts.User.Length == 0)).MaxBy(c => (c.Facts.User.Length, c.Asked))))
             .Where(h => h.Target.Settings is null || seen.Add((h.Target.Address, h.Target.Port, h.Target.User, Way(h.Target.Settings)))).ToArray();
         var hashed = known.Count(k => k.IsHashed && k.Marker.Length == 0 && !targets.Any(t => k.IsFor(KnownHost.LookedUp(t.Address, t.Port))));
-        return new(new(now, then, hosts, [.. options], hashed, (mayAsk ? SshSettings.Defaults(host, now) : null) ?? ClientModel.Defaults(now), host.Now), null);
+        return new(new(now, then, hosts, [.. options], hashed, (mayAsk ? SshSettings.Defaults(host, now) : null) ?? ClientModel.Defaults(now), host.Now)
+        {
+            Patterns = [.. options.SelectMany(Named).Where(n => n.Any(char.IsLetterOrDigit) && n[0] is not ('!' or '-') && n.IndexOfAny(['*', '?']) >= 0 && !targets.Any(t => AlgorithmList.Matches(t.Name, n))).Distinct()],
+        }, null);
     }
 
     /// <summary>What decides of a login besides where it goes.</summary>

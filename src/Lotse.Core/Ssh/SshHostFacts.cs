@@ -10,13 +10,26 @@ namespace Lotse.Ssh;
 /// <param name="LookedUp">The name under which ssh looks there.</param>
 public sealed record SshHostFacts(SshTarget Target, SshVersion Version, ProbeFacts Probe, KnownHost[] Known, string LookedUp)
 {
+    /// <summary>Where nothing is known under a name with its port, the lines for the host alone: ssh looks there then (sshconnect.c check_host_key).</summary>
+    public KnownHost[] WithoutPort { get; init; } = [];
+
     private static readonly string[] Files = ["userknownhostsfile", "globalknownhostsfile"];
 
     /// <summary>Reads the lines of known_hosts for a host: the files that <c>ssh -G</c> names, hashed names as well.</summary>
-    public static (KnownHost[] Known, string LookedUp) ReadKnown(Host host, SshTarget target, string home)
+    /// <param name="host">The client's machine.</param>
+    /// <param name="target">The host.</param>
+    /// <param name="home">The user's home.</param>
+    /// <param name="version">The client's version.</param>
+    /// <param name="probe">What the server said.</param>
+    public static SshHostFacts Read(Host host, SshTarget target, string home, SshVersion version, ProbeFacts probe)
     {
-        var name = target.Settings?["hostkeyalias"] is { Length: > 0 } alias && alias != "none" ? alias : KnownHost.LookedUp(target.Address, target.Port);
+        var alias = target.Settings?["hostkeyalias"] is { Length: > 0 } named && named != "none" ? named : null;
+        var name = alias ?? KnownHost.LookedUp(target.Address, target.Port);
         var files = Files.SelectMany(k => (target.Settings?[k] ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(f => f.StartsWith("~/", StringComparison.Ordinal) ? home + f[1..] : f);
-        return ([.. files.Where(f => f.StartsWith('/')).SelectMany(f => host.ReadFile(f) is { Ok: true, Value: var bytes } ? KnownHost.Read(ByteText.Decode(bytes)) : []).Where(k => k.Marker != "@cert-authority" && k.IsFor(name))], name);
+        KnownHost[] all = [.. files.Where(f => f.StartsWith('/')).SelectMany(f => host.ReadFile(f) is { Ok: true, Value: var bytes } ? KnownHost.Read(ByteText.Decode(bytes)) : [])];
+        return new(target, version, probe, Array.FindAll(all, k => k.IsFor(name)), name)
+        {
+            WithoutPort = alias is null && name != target.Address ? Array.FindAll(all, k => k.Marker.Length == 0 && k.IsFor(target.Address)) : [],
+        };
     }
 }

@@ -1,3 +1,4 @@
+using Lotse.Ssh.Logs;
 using Lotse.Ssh.Transport;
 
 namespace Lotse.Ssh;
@@ -37,6 +38,13 @@ public static class SshUnlock
         {
             var said = ran.Ok ? ByteText.Decode(ran.Value.Errors).Trim() + ByteText.Decode(ran.Value.Output).Trim() : ran.Error!.Message;
             return new("it was not unlocked", [new("cryptroot-unlock took the passphrase", Verdict.No, "cryptsetup-initramfs", new Seen(said.Length > 300 ? said[..300] : said, $"ssh {name} cryptroot-unlock"))], [], [new("whether it can be unlocked", "cryptroot-unlock did not take the passphrase, or ssh did not get in", "ssh -v to the same host, and lotse ssh why with its log")]);
+        }
+
+        // 255 is what ssh ends with when the initrd goes away, as it should, and when it did not get in.
+        if (ran.Value.ExitCode != 0 && LogDiagnosis.Of(ClientLog.Read(ByteText.Decode(ran.Value.Errors))) is { Cause: not (null or Conclusion.Worked) } found && !found.Cause.StartsWith("closed-", StringComparison.Ordinal))
+        {
+            var title = CauseCatalogue.Find(found.Cause).Title;
+            return new($"not unlocked: ssh did not get in: {title}", [new("ssh gets in", Verdict.No, found.Rule, [.. found.Lines.OfType<LogLine>().Select(l => new Seen($"{new Value(l.Text, ValueKind.Plain)}", $"ssh {name}"))])], [], [new("whether it can be unlocked", $"{title}", $"lotse ssh why {name}; the passphrase was not handed over")]);
         }
 
         tell("the passphrase was handed over; waiting for the real system");

@@ -80,8 +80,7 @@ public class ContainerTests
              "NetworkSettings":{"Networks":{"shop_default":{"Aliases":["db","c5f93766f00f"],"IPAMConfig":null}}}}
             """);
         using var image = JsonDocument.Parse("""{"Config":{"Env":["PGDATA=/d"],"Cmd":["postgres"],"Entrypoint":["e"],"Labels":{"of":"image"}}}""");
-        var job = new ContainerJob { Engine = "docker", Name = "db", Id = "c5", Aside = "db-13", Image = "postgres:18", OldImageId = "a", NewImageId = "b", OldRoot = "/o", NewRoot = "/n", OldTarget = "/data", NewTarget = "/var/lib/postgresql", NewSource = "v-18", NewFolder = "/f", Restart = "on-failure:3" };
-        var (arguments, environment) = CreateArguments.Of(old.RootElement, image.RootElement, job, "/env");
+        var (arguments, environment) = CreateArguments.Of(old.RootElement, image.RootElement, Job, "/env");
         Assert.Equal("--name db --hostname pg.example --label a=b --restart on-failure:3 --publish [::1]:15432:5432/tcp --publish 15433:5432/tcp --network shop_default --volume v-18:/var/lib/postgresql --volume /etc/pg:/conf:ro,Z --shm-size 83886080 --cpus 1.5 --cap-drop NET_RAW --env A=1\n2 --env-file /env postgres:18 postgres -c fsync=off",
             string.Join(' ', arguments).Replace("--network-alias db ", "", StringComparison.Ordinal));
         Assert.Equal(["POSTGRES_PASSWORD=se kret"], environment);
@@ -94,8 +93,40 @@ public class ContainerTests
         using var image = JsonDocument.Parse("{}");
         using var one = JsonDocument.Parse("""{"Id":"1","HostConfig":{"Memory":5,"CapAdd":["B","A"],"Devices":null,"Sysctls":{"a":"1"}},"Config":{"User":"x"}}""");
         using var other = JsonDocument.Parse("""{"Id":"2","HostConfig":{"Memory":6,"CapAdd":["A","B"],"Devices":[]},"Config":{"User":"x"}}""");
-        Assert.Equal(["HostConfig.Memory", "HostConfig.Sysctls"], CreateArguments.Differences(one.RootElement, other.RootElement, image.RootElement, image.RootElement));
+        Assert.Equal(["HostConfig.Memory", "HostConfig.Sysctls"], CreateArguments.Differences(one.RootElement, other.RootElement, image.RootElement, image.RootElement, Job));
     }
+
+    [Theory]
+    [InlineData("""{"Networks":{"back":{"IPAMConfig":{"IPv4Address":"10.0.1.8","IPv6Address":"fd00::8"},"Aliases":["two","c5f9"]},"front":{"Aliases":["pg","db"]}}}""", "front", "", "front --alias pg;back --alias two --ip 10.0.1.8 --ip6 fd00::8")]
+    [InlineData("""{"Networks":{"back":{"NetworkID":"ab"},"front":{"NetworkID":"cd"}}}""", "cd", "", "front ;back ")]
+    [InlineData("""{"Networks":{"app":{},"bridge":{}}}""", "default", "", "bridge ;app ")]
+    [InlineData("""{"Networks":{"bridge":{"Aliases":null}}}""", "default", "", "")]
+    [InlineData("""{"Networks":{"host":{}}}""", "host", "", "")]
+    [InlineData("""{"Networks":{"front":{"IPAMConfig":null}}}""", "bridge", "podman run --ip=10.0.2.9 --mac-address 02:00:00:00:00:01 --network front image -c ip=4", "front --ip 10.0.2.9 --mac-address 02:00:00:00:00:01")]
+    [InlineData("""{"Networks":{"front":{}}}""", "bridge", "podman run --network front:ip=10.0.2.9,mac=02:00:00:00:00:01,alias=x image", "front --ip 10.0.2.9 --mac-address 02:00:00:00:00:01")]
+    [InlineData("""{"Networks":{"back":{},"front":{}}}""", "bridge", "podman create --net=front --ip 10.0.2.9 image", "front --ip 10.0.2.9;back ")]
+    [InlineData("""{"Networks":{"podman":{}}}""", "bridge", "podman run --ip", "")]
+    public void Networks_come_in_the_order_in_which_they_are_joined(string settings, string mode, string command, string expected)
+    {
+        using var container = JsonDocument.Parse($$"""{"Id":"c5f9aa","Name":"/db","HostConfig":{"NetworkMode":"{{mode}}"},"Config":{"CreateCommand":{{JsonSerializer.Serialize(command.Split(' '))}}},"NetworkSettings":{{settings}}}""");
+        Assert.Equal(expected, string.Join(';', JoinedNetwork.Of(container.RootElement).Select(n => $"{n.Name} {string.Join(' ', n.Options("--alias"))}")));
+    }
+
+    [Fact]
+    public void Health_devices_mounts_and_limits_are_asked_for_again()
+    {
+        using var old = JsonDocument.Parse("""
+            {"Id":"c5","Config":{"Healthcheck":{"Test":["CMD","pg_isready","-d","a b"],"StartInterval":2000000000}},
+             "HostConfig":{"Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/x","CgroupPermissions":"rwm"}],"PidsLimit":99,"CgroupParent":"/db","UTSMode":"host","IpcMode":"shareable","Links":["/cache:/db/c"],"Mounts":[{"Type":"tmpfs","Target":"/t","TmpfsOptions":{"SizeBytes":4096,"Mode":448}}]},
+             "Mounts":[{"Type":"bind","Source":"/s","Destination":"/d","RW":true,"Propagation":"rslave"},{"Type":"tmpfs","Destination":"/t"}]}
+            """);
+        using var image = JsonDocument.Parse("{}");
+        Assert.Equal("--name db --health-cmd pg_isready -d 'a b' --health-start-interval 2000ms --restart on-failure:3 --link cache:c --volume /s:/d:rslave --mount type=tmpfs,target=/t,tmpfs-size=4096,tmpfs-mode=700 --cgroup-parent /db --pids-limit 99 --device /dev/null:/dev/x:rwm --ipc shareable --uts host postgres:18",
+            string.Join(' ', CreateArguments.Of(old.RootElement, image.RootElement, Job, "/env").Arguments));
+        Assert.Equal(["Mounts./d", "Mounts./t"], CreateArguments.Differences(old.RootElement, JsonDocument.Parse(old.RootElement.GetRawText().Replace("rslave", "rprivate", StringComparison.Ordinal).Replace("\"Type\":\"tmpfs\",\"Destination\":\"/t\"", "\"Type\":\"tmpfs\",\"Destination\":\"/u\"", StringComparison.Ordinal)).RootElement, image.RootElement, image.RootElement, Job));
+    }
+
+    private static ContainerJob Job { get; } = new() { Engine = "docker", Name = "db", Id = "c5", Aside = "db-13", Image = "postgres:18", OldImageId = "a", NewImageId = "b", OldRoot = "/o", NewRoot = "/n", OldTarget = "/data", NewTarget = "/var/lib/postgresql", NewSource = "v-18", NewFolder = "/f", Restart = "on-failure:3" };
 
     private static ContainerFacts Container(string type, string name, string source, string destination) => new()
     {

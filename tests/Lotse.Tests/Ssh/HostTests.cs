@@ -147,6 +147,11 @@ public class HostTests
     [InlineData("*.example,!box.example ", "box.example", false)]
     [InlineData("[box.example]:2222 ", "[box.example]:2222", true)]
     [InlineData("[box.example]:2222 ", "box.example", false)]
+    [InlineData("[*.example]:2222 ", "[box.example]:2222", true)]
+    [InlineData("@cert-authority *.example ", "box.example", true)]
+    [InlineData("@revoked * ", "[box.example]:2222", true)]
+    [InlineData("Box.Example ", "box.example", true)]
+    [InlineData("|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y= ", "192.168.1.61", false)]
     [InlineData("|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ", "192.168.1.61", true)]
     [InlineData("|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ", "192.168.1.62", false)]
     public void A_line_of_known_hosts_is_for_a_name(string names, string name, bool fits) =>
@@ -191,6 +196,52 @@ public class HostTests
         Assert.Equal(cause, ((HostAnswer)report.Answer!.Value).Cause);
         Assert.Equal(cause is null or Conclusion.Worked, report.Findings.Length == 0);
         Assert.Equal(cause is null or "server-refused-key", report.Unknowns.Length > 0);
+    }
+
+    /// <summary>What known_hosts says counts as ssh makes it count: StrictHostKeyChecking, a port, an authority, a mark.</summary>
+    [Theory]
+    [InlineData("", "ask", "ok")]
+    [InlineData("", "true", "hostkey-unknown")]
+    [InlineData("[box]:2222 ssh-ed25519 other", "ask", "hostkey-changed")]
+    [InlineData("[box]:2222 ssh-ed25519 other", "false", "ok")]
+    [InlineData("box ssh-ed25519 same", "true", "ok")]
+    [InlineData("box ssh-ed25519 other", "true", "hostkey-unknown")]
+    [InlineData("@cert-authority *box*:2222 ssh-ed25519 other\n[box]:2222 ssh-ed25519 other", "true", "ok")]
+    [InlineData("@revoked *box* ssh-ed25519 same\n[box]:2222 ssh-ed25519 same", "false", "hostkey-revoked")]
+    public void Known_hosts_counts_as_ssh_counts_it(string known, string strict, string cause)
+    {
+        string Line(PublicKey key) => Convert.ToBase64String(key.Blob);
+        var root = Directory.CreateTempSubdirectory("lotse-known-").FullName;
+        try
+        {
+            File.WriteAllText(root + "/known_hosts", known.Replace("same", Line(Ed25519), StringComparison.Ordinal).Replace("other", Line(Other), StringComparison.Ordinal));
+            using var host = FolderHost.Open(root).Value;
+            var settings = new SshSettings(new()
+            {
+                ["stricthostkeychecking"] = [strict],
+                ["userknownhostsfile"] = ["/known_hosts"],
+                ["kexalgorithms"] = ["curve25519-sha256"],
+                ["hostkeyalgorithms"] = ["ssh-ed25519"],
+                ["ciphers"] = ["aes128-ctr"],
+                ["macs"] = ["hmac-sha2-256"],
+                ["pubkeyacceptedalgorithms"] = ["ssh-ed25519"],
+            }, "");
+            var probe = Probe([new("id.pub", "ssh-ed25519", true, "ssh-ed25519", [])]) with { HostKeys = ["ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com"] };
+            var facts = SshHostFacts.Read(host, new("box", settings, "box", 2222, "me", [new("id", "id.pub", Ed25519, 0x180)]), "/root", new(9, 2), probe);
+            Assert.Equal(cause, ((HostAnswer)HostDiagnosis.Of(facts).Answer!.Value).Cause);
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
+    }
+
+    /// <summary>Hosts behind a pattern are not known by name: that is an unknown, and no "nothing will fail".</summary>
+    [Fact]
+    public void Hosts_of_patterns_alone_are_not_known()
+    {
+        var report = SshAudit.Of(new(new(9, 2), new(10, 0), [], [], 0, ClientModel.Defaults(new(9, 2)), DateTimeOffset.UnixEpoch) { Patterns = ["*.lab.example"] });
+        Assert.Contains("*.lab.example", Assert.Single(report.Unknowns).ToString(), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -138,6 +138,19 @@ public class LogTests
     [InlineData("/etc/ssh/ssh_config line 53: Unsupported option \"gssapiauthentication\"\r\n/bin/sh: exec: line 0: nosuch: not found\nssh_exchange_identification: Connection closed by remote host\r\n", "proxy-failed")]
     [InlineData("KnownHostsCommand-ORDER /bin/false failed, status 1\nKnownHostsCommand failed\n", "hostkey-unknown")]
     [InlineData("# Authorised use only #\nssh: connect to host box port 22: Connection refused\n", null)]
+    [InlineData("alice@box.example: Permission denied (publickey).\r\nWelcome to box\nHost key verification failed.\n", "permission-denied-no-detail")]
+    [InlineData("alice@box.example: Permission denied (publickey).\r\nWelcome to box\r\n", null)]
+    [InlineData("alice@box.example: Permission denied (publickey).\nWelcome to box\r\n", null)]
+    [InlineData("/etc/ssh/ssh_config line 53: Unsupported option \"gssapiauthentication\"\r\nLoad key \"/k\": bad permissions\nBye\nalice@box.example: Permission denied (publickey).\r\n", "permission-denied-no-detail")]
+    [InlineData("Your account has expired; please contact your system administrator.\n(a joke)\nalice@box.example: Permission denied (publickey).\n", "permission-denied-no-detail")]
+    [InlineData("Welcome to box\nYour account has expired; please contact your system administrator.\nalice@box.example: Permission denied (publickey).\n", "account-expired")]
+    [InlineData("Welcome to jump\nbob@jump.example: Permission denied (publickey).\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n", "proxy-failed")]
+    [InlineData("Welcome to jump\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n", null)]
+    [InlineData("Load key \"/k\": bad permissions\nPTY allocation request failed on channel 0\nBye\n", null)]
+    [InlineData("PTY allocation request failed on channel 0\nBye\nalice@box.example: Permission denied (publickey).\n", "permission-denied-no-detail")]
+    [InlineData("alice@box.example: Permission denied (publickey).\r\n/etc/ssh/ssh_config line 53: Unsupported option \"gssapiauthentication\"\r\nKilled by signal 1.\r\n", "permission-denied-no-detail")]
+    [InlineData("Authenticated to box ([192.0.2.1]:22).\nTransferred: sent 2148, received 2948 bytes, in 0.1 seconds\nBytes per second: sent 37179.3, received 51026.4\nWelcome\nPTY allocation request failed on channel 0\n", "ok")]
+    [InlineData("Authenticated to box ([192.0.2.1]:22).\nBytes per second: sent 37179.3, received 51026.4\nAuthenticated to box ([192.0.2.1]:22).\nPTY allocation request failed on channel 0\n", "pty-refused")]
     public void Without_v_ssh_is_told_from_the_greeting_by_where_it_speaks(string log, string? cause)
     {
         var found = LogDiagnosis.Of(ClientLog.Read(log));
@@ -151,6 +164,10 @@ public class LogTests
     [InlineData("Authenticated to box ([192.0.2.1]:22) using \"publickey\".\r\nPTY allocation request failed on channel 0\ndebug1: Exit status 0\r\n", "ok")]
     [InlineData("Authenticated to box ([192.0.2.1]:22) using \"publickey\".\r\nPTY allocation request failed on channel 0\r\ndebug1: Exit status 0\r\n", "pty-refused")]
     [InlineData("debug1: Authentications that can continue: publickey\nToo many authentication failures lock you out\ndebug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Authentications that can continue: publickey\na@box: Permission denied (publickey).\n", "server-refused-key")]
+    [InlineData("debug1: Authentications that can continue: publickey\r\ndebug1: Authentication succeeded (publickey).\nLoad key \"/k\": bad permissions\ndebug1: Next authentication method: publickey\r\ndebug1: Offering public key: /k RSA SHA256:abc\r\ndebug1: Authentications that can continue: publickey\r\na@box: Permission denied (publickey).\r\n", "server-refused-key")]
+    [InlineData("Your account has expired; please contact your system administrator.\ndebug1: Authentications that can continue: publickey\ndebug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Authentications that can continue: publickey\na@box: Permission denied (publickey).\n", "server-refused-key")]
+    [InlineData("debug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Server accepts key: /k RSA SHA256:abc\nYour account has expired; please contact your system administrator.\ndebug1: Authentications that can continue: publickey\na@box: Permission denied (publickey).\n", "account-expired")]
+    [InlineData("debug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Authentications that can continue: publickey\ndebug1: No more authentication methods to try.\na@box: Permission denied (publickey).\nReceived disconnect from 192.0.2.1 port 22:2: Too many authentication failures\nLoad key \"/k\": bad permissions\n", "server-refused-key")]
     public void With_v_the_greeting_is_told_apart(string log, string cause) => Assert.Equal(cause, LogDiagnosis.Of(ClientLog.Read(log)).Cause);
 
     /// <summary>What <c>ssh -W</c> prints of its own forwarding does not make its login one to a host in between; what the ssh of a ProxyJump prints does.</summary>
@@ -162,6 +179,35 @@ public class LogTests
     {
         var log = $"{before}debug1: Local version string SSH-2.0-OpenSSH_9.2\ndebug1: Remote protocol version 2.0, remote software version OpenSSH_9.2\nAuthenticated to jump ([192.0.2.1]:22) using \"publickey\".\ndebug1: channel_connect_stdio_fwd: box:22\ndebug1: Entering interactive session.\n{after}";
         Assert.Equal(works, LogDiagnosis.Of(ClientLog.Read(log)).Cause == Conclusion.Worked);
+    }
+
+    /// <summary>
+    /// <c>ssh -J jump -E file</c> writes its own lines to the file, and the ssh in between to standard error: put together, in either
+    /// order, it is the login behind the jump host that counts. A login to the jump host itself is another one.
+    /// </summary>
+    [Theory]
+    [InlineData("behind jump", "ok")]
+    [InlineData("jump behind", "ok")]
+    [InlineData("refused jump", "server-refused-key")]
+    [InlineData("jump refused", "server-refused-key")]
+    [InlineData("closed unreachable", "proxy-failed")]
+    [InlineData("closed unknown", "proxy-failed")]
+    [InlineData("closed login", "ok")]
+    public void What_E_has_written_is_put_together_with_the_rest(string order, string cause)
+    {
+        const string Begin = "OpenSSH_9.2p1, OpenSSL 3.0.20\n", Through = Begin + "debug1: Executing proxy command: exec ssh -l alice -v -W '[box]:22' jump\ndebug1: Local version string SSH-2.0-OpenSSH_9.2\n";
+        const string Met = "debug1: Local version string SSH-2.0-OpenSSH_9.2\ndebug1: Remote protocol version 2.0, remote software version OpenSSH_9.2\nAuthenticated to jump ([192.0.2.1]:22) using \"publickey\".\n";
+        var parts = new Dictionary<string, string>
+        {
+            ["behind"] = Through + "debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2\nAuthenticated to box (via proxy) using \"publickey\".\ndebug1: channel 0: new [client-session]\nBytes per second: sent 1.0, received 1.0\ndebug1: Exit status 0\n",
+            ["refused"] = Through + "debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2\ndebug1: Authentications that can continue: publickey\ndebug1: Next authentication method: publickey\ndebug1: Offering public key: /k RSA SHA256:abc\ndebug1: Authentications that can continue: publickey\na@box: Permission denied (publickey).\n",
+            ["closed"] = Through + "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n",
+            ["jump"] = Begin + "debug1: Connecting to jump [192.0.2.1] port 22.\n" + Met + "debug1: channel_connect_stdio_fwd: box:22\ndebug1: channel 0: new [stdio-forward]\ndebug1: Entering interactive session.\nHost key verification failed.\nKilled by signal 1.\n",
+            ["unreachable"] = Begin + "debug1: Connecting to jump [192.0.2.1] port 22.\nssh: connect to host jump port 22: Connection refused\n",
+            ["unknown"] = Begin + "ssh: Could not resolve hostname jump: Name or service not known\n",
+            ["login"] = Begin + "debug1: Connecting to jump [192.0.2.1] port 22.\n" + Met + "debug1: channel 0: new [client-session]\ndebug1: Exit status 0\n",
+        };
+        Assert.Equal(cause, LogDiagnosis.Of(ClientLog.Read(string.Concat(order.Split(' ').Select(p => parts[p])))).Cause);
     }
 
     [Fact]
@@ -199,10 +245,14 @@ public class LogTests
     [InlineData("> ")]
     [InlineData("    ")]
     [InlineData("Nov 25 19:00:00 laptop ssh: ")]
+    [InlineData("Nov 25 19:00:00 ")]
+    [InlineData("19:00:00 ")]
+    [InlineData("[19:00:00.125] ")]
+    [InlineData("[2026-11-25T19:00:00.125Z] ")]
     public void A_log_may_be_quoted(string prefix)
     {
         var row = Rows().First(r => r[4] == "sig-sha1-only-server" && r[3] == "-v");
-        var quoted = string.Join("\r\n", File.ReadAllLines(Path.Combine(Folder, row[0])).Select(l => l.StartsWith("debug", StringComparison.Ordinal) || prefix[0] != 'N' ? prefix + l : l));
+        var quoted = string.Join("\r\n", File.ReadAllLines(Path.Combine(Folder, row[0])).Select(l => l.StartsWith("debug", StringComparison.Ordinal) || !prefix.EndsWith("ssh: ", StringComparison.Ordinal) ? prefix + l : l));
         Assert.Equal("sig-sha1-only-server", LogDiagnosis.Of(ClientLog.Read(quoted)).Cause);
     }
 

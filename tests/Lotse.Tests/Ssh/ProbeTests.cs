@@ -27,6 +27,12 @@ public class ProbeTests
         { "noise", "" },
         { "endless ignore", "without end" },
         { "no common method", "no key exchange method in common" },
+        { "endless list", "…" },
+        { "slow drip", "no " },
+        { "ignored before a strict exchange", "strict" },
+        { "ignored within a strict exchange", "strict" },
+        { "zero point", "no point of curve25519" },
+        { "signature of nothing", "does not fit" },
     };
 
     [Theory]
@@ -39,6 +45,58 @@ public class ProbeTests
         Assert.Contains(words, facts.Trouble, StringComparison.Ordinal);
         Assert.True(Stopwatch.GetElapsedTime(start) < Patience * 4, $"{Stopwatch.GetElapsedTime(start)}");
         Assert.NotEmpty(ProbeReport.Of(facts).Unknowns);
+        Assert.DoesNotContain(facts.Cause, (string[])["hung-up", .. what is "hangs up" or "huge packet" ? [] : (string[])["closed-during-handshake"]]);
+        Assert.InRange(facts.Trouble.Length, 1, 3000);
+    }
+
+    /// <summary>RFC 4252 section 7: a yes names the key that was asked about; one that names another is no answer.</summary>
+    [Theory]
+    [InlineData(true, true, null)]
+    [InlineData(false, null, "not asked about")]
+    public void A_yes_has_to_be_about_the_key(bool same, bool? accepted, string? words)
+    {
+        var key = PublicKey.Parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVJ2J8vB0hVQ8w0cU5kq1b8yHAgfBdlU6bqvYqzT7dW")!;
+        var other = key.Blob.ToArray();
+        other[^1] ^= 1;
+        var facts = Answered(key, [new SshWriter().Byte(6).String("ssh-userauth").ToArray(), new SshWriter().Byte(60).String("ssh-ed25519").String(same ? key.Blob : other).ToArray()]);
+        Assert.Equal(accepted, facts.Keys[0].Accepted);
+        Assert.True(words is null ? facts.Trouble is null : facts.Trouble!.Contains(words, StringComparison.Ordinal), facts.Trouble);
+        Assert.Equal(1, facts.Queries);
+    }
+
+    [Theory]
+    [InlineData(7)]
+    [InlineData(53)]
+    [InlineData(4)]
+    public void A_flood_before_the_answer_ends(byte number)
+    {
+        var key = PublicKey.Parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVJ2J8vB0hVQ8w0cU5kq1b8yHAgfBdlU6bqvYqzT7dW")!;
+        var facts = Answered(key, [new SshWriter().Byte(6).String("ssh-userauth").ToArray(), .. Enumerable.Repeat(new SshWriter().Byte(number).UInt32(1).String("server-sig-algs").String("ssh-ed25519").ToArray(), 1000)]);
+        Assert.Contains("without end", facts.Trouble, StringComparison.Ordinal);
+        Assert.Null(facts.Keys[0].Accepted);
+    }
+
+    /// <summary>The questions of a connection whose keys are exchanged, to a server that says what it has to say whatever it hears.</summary>
+    private static ProbeFacts Answered(PublicKey key, byte[][] messages)
+    {
+        var plain = PacketCipher.Of("", null, (_, _) => [], encrypt: true);
+        var said = new Script([.. messages.SelectMany(m => plain.Pack(0, m))]);
+        return ServerProbe.AskKeys(new ProbeFacts { Address = "box:22", User = "me", Banner = "SSH-2.0-x", Keys = [new("key.pub", key.Type, null, null, [])] }, new SshConnection(said, TimeSpan.FromSeconds(60)), [("key.pub", key)], 4);
+    }
+
+    private sealed class Script(byte[] said) : MemoryStream(said)
+    {
+        public override int ReadTimeout { get; set; }
+
+        public override int WriteTimeout { get; set; }
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+        }
     }
 
     [Fact]
@@ -119,6 +177,9 @@ public class ProbeTests
             return [.. length, (byte)padding, .. payload, .. new byte[padding]];
         }
 
+        byte[] Offer() => Packet(new SshWriter().Byte(20).Raw(new byte[16]).Names(["curve25519-sha256", "kex-strict-s-v00@openssh.com"]).Names(["ssh-ed25519"]).Names(["aes128-ctr"]).Names(["aes128-ctr"]).Names(["hmac-sha2-256"]).Names(["hmac-sha2-256"])
+            .Names(["none"]).Names(["none"]).Names([]).Names([]).Byte(0).UInt32(0).ToArray());
+
         switch (what)
         {
             case "silence":
@@ -159,6 +220,40 @@ public class ProbeTests
             case "endless ignore":
                 Say("SSH-2.0-x\r\n");
                 Repeat(Packet([2, 0, 0, 0, 0]), 100_000);
+                break;
+            case "endless list":
+                Say("SSH-2.0-x\r\n");
+                stream.Write(Packet(new SshWriter().Byte(20).Raw(new byte[16]).Names([new string('x', 30_000)]).Names([]).Names([]).Names([]).Names([]).Names([]).Names([]).Names([]).Names([]).Names([]).Byte(0).UInt32(0).ToArray()));
+                Drain();
+                Drain();
+                break;
+            case "slow drip":
+                for (var i = 0; i < 30; i++)
+                {
+                    Say("x");
+                    Thread.Sleep(100);
+                }
+
+                break;
+            case "ignored before a strict exchange":
+                Say("SSH-2.0-x\r\n");
+                stream.Write([.. Packet([2, 0, 0, 0, 0]), .. Offer()]);
+                Drain();
+                Drain();
+                break;
+            case "ignored within a strict exchange":
+                Say("SSH-2.0-x\r\n");
+                stream.Write([.. Offer(), .. Packet([2, 0, 0, 0, 0])]);
+                Drain();
+                Drain();
+                break;
+            case "zero point" or "signature of nothing":
+                Say("SSH-2.0-x\r\n");
+                var hostKey = new SshWriter().String("ssh-ed25519").String(Enumerable.Repeat((byte)7, 32).ToArray()).ToArray();
+                byte[] point = [(byte)(what == "zero point" ? 0 : 9), .. new byte[31]];
+                stream.Write([.. Offer(), .. Packet(new SshWriter().Byte(31).String(hostKey).String(point).String(new SshWriter().String("ssh-ed25519").String(new byte[64]).ToArray()).ToArray())]);
+                Drain();
+                Drain();
                 break;
             case "no common method":
                 Say("SSH-2.0-x\r\n");

@@ -12,7 +12,7 @@ internal static class ContainerSteps
     private const string Volume = "volume-made";
     private static readonly TimeSpan Moment = TimeSpan.FromMinutes(2), Long = TimeSpan.FromHours(2);
 
-    /// <summary>Both images, unpacked; before anything stops.</summary>
+    /// <summary>Both images, unpacked, and a container made like the old one, if that can be; before anything stops.</summary>
     public static void Fetch(ClusterPrograms programs, UpgradeJob job)
     {
         var container = job.Container!;
@@ -24,11 +24,14 @@ internal static class ContainerSteps
                 throw new StepFailedException(root.Error?.Message ?? $"{ByteText.Escape(root.Value)} is not {ByteText.Escape(place)}");
             }
         }
+
+        NewContainer.Try(programs, job);
     }
 
     /// <summary>They are not needed to go back.</summary>
     public static void Forget(ClusterPrograms programs, UpgradeJob job)
     {
+        NewContainer.RemoveTrial(programs, job);
         ImageRoots.Remove(programs.Host, job.Container!.OldRoot, job.Container.NewRoot);
         _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Stage], Moment);
     }
@@ -184,7 +187,7 @@ internal static class ContainerSteps
 
         if (there is null)
         {
-            Create(programs, job);
+            NewContainer.Make(programs, job, container);
         }
 
         if (programs.IsMarked(UpgradeSteps.WasRunning))
@@ -242,51 +245,6 @@ internal static class ContainerSteps
         Forget(programs, job);
     }
 
-    private static void Create(ClusterPrograms programs, UpgradeJob job)
-    {
-        var (host, container) = (programs.Host, job.Container!);
-        JsonElement Said(string kind, string name)
-        {
-            var read = ContainerReader.Inspect(host, container.Engine, kind, name);
-            return read.Ok ? read.Value : throw new StepFailedException(read.Error!.Message);
-        }
-
-        var (old, oldImage, newImage) = (Said("container", container.Id), Said("image", container.OldImageId), Said("image", container.NewImageId));
-        var file = $"{job.Work}/environment";
-        var (arguments, environment) = CreateArguments.Of(old, oldImage, container, file);
-        if (environment.Length > 0)
-        {
-            Do(host, "install", "-m", "0600", "/dev/null", file);
-            var written = host.Run(["dd", $"of={file}", "status=none"], Moment, ByteText.Encode(string.Concat(environment.Select(e => e + "\n"))));
-            if (written is not { Ok: true, Value.ExitCode: 0 })
-            {
-                throw new StepFailedException($"cannot write {ByteText.Escape(file)}");
-            }
-        }
-
-        try
-        {
-            Engine(programs, container, Moment, ["create", .. arguments]);
-        }
-        finally
-        {
-            _ = host.Run(["rm", "-f", file], Moment);
-        }
-
-        // Further networks are joined one by one.
-        var networks = Json.At(Json.At(old, "NetworkSettings"), "Networks");
-        foreach (var network in (networks.ValueKind == JsonValueKind.Object ? [.. networks.EnumerateObject()] : Array.Empty<JsonProperty>()).Skip(1))
-        {
-            var aliases = Json.Texts(network.Value, "Aliases").Where(a => !container.Id.StartsWith(a, StringComparison.Ordinal)).SelectMany(a => new[] { "--alias", a });
-            Engine(programs, container, Moment, ["network", "connect", .. aliases, network.Name, container.Name]);
-        }
-
-        if (CreateArguments.Differences(old, Said("container", container.Name), oldImage, newImage) is [_, ..] differences)
-        {
-            throw new StepFailedException($"the new container is not made like the old one: {ByteText.Escape(string.Join(", ", differences.Take(6)))}; make it by hand with the image {ByteText.Escape(container.Image)} on {ByteText.Escape(container.NewSource)}");
-        }
-    }
-
     /// <summary>What the other container has just given back, its published port above all, an engine may not have free for a moment.</summary>
     private static void StartContainer(ClusterPrograms programs, ContainerJob container)
     {
@@ -337,13 +295,13 @@ internal static class ContainerSteps
 
     private static bool Runs(Host host, ContainerJob container, string name) => ContainerReader.Inspect(host, container.Engine, "container", name) is { Ok: true } read && Json.Is(Json.At(read.Value, "State"), "Running");
 
-    private static string? Id(Host host, ContainerJob container, string name)
+    internal static string? Id(Host host, ContainerJob container, string name)
     {
         var read = ContainerReader.Inspect(host, container.Engine, "container", name);
         return read.Ok ? Json.Text(read.Value, "Id") : read.Error!.Kind == HostErrorKind.NotFound ? null : throw new StepFailedException(read.Error.Message);
     }
 
-    private static void Engine(ClusterPrograms programs, ContainerJob container, TimeSpan time, params string[] arguments)
+    internal static void Engine(ClusterPrograms programs, ContainerJob container, TimeSpan time, params string[] arguments)
     {
         var ran = programs.Host.Run([container.Engine, .. arguments], time);
         if (ran is not { Ok: true, Value.ExitCode: 0 })
@@ -354,7 +312,7 @@ internal static class ContainerSteps
         }
     }
 
-    private static void Do(Host host, params string[] arguments)
+    internal static void Do(Host host, params string[] arguments)
     {
         var ran = host.Run(arguments, Moment);
         if (ran is not { Ok: true, Value.ExitCode: 0 })

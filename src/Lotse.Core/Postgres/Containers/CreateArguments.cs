@@ -10,7 +10,7 @@ namespace Lotse.Postgres.Containers;
 internal static class CreateArguments
 {
     /// <summary>What an engine makes up for each container, or what an upgrade changes.</summary>
-    private static readonly HashSet<string> Own = ["ContainerIDFile", "Binds", "Mounts", "LogConfig.Path", "Annotations", "ConsoleSize", "Tmpfs", "PidsLimit", "RestartPolicy", "MaskedPaths", "ReadonlyPaths", "NetworkMode"];
+    private static readonly HashSet<string> Own = ["ContainerIDFile", "Binds", "Mounts", "LogConfig.Path", "Annotations", "ConsoleSize", "Tmpfs", "PidsLimit", "RestartPolicy", "MaskedPaths", "ReadonlyPaths", "NetworkMode", "VolumesFrom"];
 
     /// <summary>The arguments after ENGINE create, and the lines for --env-file, which are no secret's business on a command line.</summary>
     /// <param name="old">What the engine says of the old container.</param>
@@ -46,7 +46,7 @@ internal static class CreateArguments
         }
 
         var id = Json.Text(old, "Id");
-        if (Json.Text(config, "Hostname") is var host && !id.StartsWith(host, StringComparison.Ordinal))
+        if (Json.Text(config, "Hostname") is var host && !id.StartsWith(host, StringComparison.Ordinal) && Json.Text(own, "UTSMode") != "host")
         {
             Option("--hostname", host);
         }
@@ -60,7 +60,7 @@ internal static class CreateArguments
         Each("--expose", Json.Map(config, "ExposedPorts").Keys.Except(Json.Map(from, "ExposedPorts").Keys));
         Option("--stop-timeout", Json.Number(config, "StopTimeout") is var seconds and not (0 or 10) ? seconds.ToString(CultureInfo.InvariantCulture) : "");
         Option("--stop-signal", Json.Text(config, "StopSignal") is var signal && signal != Json.Text(from, "StopSignal") && signal is not ("15" or "SIGTERM") ? signal : "");
-        Health(Json.At(config, "Healthcheck"), Json.At(from, "Healthcheck"), Option, Flag);
+        Health(Json.At(config, "Healthcheck"), Json.At(from, "Healthcheck"), job.Engine, Option, Flag);
 
         // The old one was told not to start by itself any more; what it had is in the job.
         Option("--restart", job.Restart is "no" ? "" : job.Restart);
@@ -70,10 +70,21 @@ internal static class CreateArguments
         }
 
         Flag(Json.Is(own, "PublishAllPorts"), "--publish-all");
-        Networks(old, own, id, Option, Each);
+        Networks(old, own, Option, all);
+
+        // Docker keeps an address of this kind with the container.
+        Option("--mac-address", all.Contains("--mac-address") ? "" : Json.Text(config, "MacAddress"));
+        Each("--link", Json.Texts(own, "Links").Select(l => l.Split(':') is [var other, var alias] ? $"{other.TrimStart('/')}:{alias[(alias.LastIndexOf('/') + 1)..]}" : l));
         foreach (var mount in Json.Items(old, "Mounts"))
         {
             Mount(mount, job, all);
+        }
+
+        foreach (var mount in Json.Items(own, "Mounts").Where(m => Json.Text(m, "Type") == "tmpfs"))
+        {
+            var options = Json.At(mount, "TmpfsOptions");
+            var mode = Json.Number(options, "Mode");
+            Option("--mount", $"type=tmpfs,target={Json.Text(mount, "Target")}{(Json.Number(options, "SizeBytes") is > 0 and var size ? $",tmpfs-size={size}" : "")}{(mode > 0 ? $",tmpfs-mode={Convert.ToString(mode, 8)}" : "")}");
         }
 
         Each("--tmpfs", Json.Map(own, "Tmpfs").Select(t => t.Value.Length > 0 ? $"{t.Key}:{t.Value}" : t.Key));
@@ -90,6 +101,12 @@ internal static class CreateArguments
 
         Amount("--cpu-shares", Json.Number(own, "CpuShares"));
         Option("--cpuset-cpus", Json.Text(own, "CpusetCpus"));
+        Option("--cpuset-mems", Json.Text(own, "CpusetMems"));
+        Option("--cgroup-parent", Json.Text(own, "CgroupParent"));
+        Amount("--pids-limit", Json.Number(own, "PidsLimit"));
+        Option("--memory-swappiness", Json.Number(own, "MemorySwappiness") is > 0 and var swappiness ? swappiness.ToString(CultureInfo.InvariantCulture) : "");
+        Amount("--blkio-weight", Json.Number(own, "BlkioWeight"));
+        Each("--device", Json.Items(own, "Devices").Select(d => $"{Json.Text(d, "PathOnHost")}:{Json.Text(d, "PathInContainer")}{(Json.Text(d, "CgroupPermissions") is { Length: > 0 } may ? ":" + may : "")}"));
         Each("--cap-add", Json.Texts(own, "CapAdd"));
         Each("--cap-drop", Json.Texts(own, "CapDrop"));
         Each("--security-opt", Json.Texts(own, "SecurityOpt"));
@@ -106,7 +123,8 @@ internal static class CreateArguments
         Each("--group-add", Json.Texts(own, "GroupAdd"));
         Each("--sysctl", Json.Map(own, "Sysctls").Select(s => $"{s.Key}={s.Value}"));
         Option("--pid", Json.Text(own, "PidMode") is "private" or "" ? "" : Json.Text(own, "PidMode"));
-        Option("--ipc", Json.Text(own, "IpcMode") is "private" or "shareable" or "" ? "" : Json.Text(own, "IpcMode"));
+        Option("--ipc", Json.Text(own, "IpcMode"));
+        Option("--uts", Json.Text(own, "UTSMode") is "private" ? "" : Json.Text(own, "UTSMode"));
         Option("--userns", Json.Text(own, "UsernsMode"));
         var log = Json.At(own, "LogConfig");
         Option("--log-driver", Json.Text(log, "Type"));
@@ -128,7 +146,12 @@ internal static class CreateArguments
     }
 
     /// <summary>What the engine says differently of two containers beside what has to differ: paths in its answer.</summary>
-    public static string[] Differences(JsonElement old, JsonElement now, JsonElement oldImage, JsonElement newImage)
+    /// <param name="old">What the engine says of the old container.</param>
+    /// <param name="now">What it says of the new one.</param>
+    /// <param name="oldImage">What it says of the old one's image.</param>
+    /// <param name="newImage">What it says of the new one's.</param>
+    /// <param name="job">The upgrade.</param>
+    public static string[] Differences(JsonElement old, JsonElement now, JsonElement oldImage, JsonElement newImage, ContainerJob job)
     {
         var all = new List<string>();
         Compare(Json.At(old, "HostConfig"), Json.At(now, "HostConfig"), "", all);
@@ -150,10 +173,15 @@ internal static class CreateArguments
         }
 
         IEnumerable<string> Networks(JsonElement of) => Json.Map(Json.At(of, "NetworkSettings"), "Networks").Keys;
-        if (!Networks(old).SequenceEqual(Networks(now)))
+        string[] Joined(JsonElement of) => [.. JoinedNetwork.Of(of).SelectMany(n => n.Addresses.Where(a => a.Option != "--mac-address").Select(a => $"{n.Name} {a.Value}").Concat(n.Aliases.Select(a => $"{n.Name} {a}"))).Order(StringComparer.Ordinal)];
+        if (!Networks(old).SequenceEqual(Networks(now)) || Joined(old).Except(Joined(now)).Any())
         {
             all.Add("NetworkSettings.Networks");
         }
+
+        // The mount with the data is another one, and the new image may have more of them.
+        IEnumerable<string> Mounts(JsonElement of) => Json.Items(of, "Mounts").Where(m => Json.Text(m, "Destination") != job.OldTarget).Select(m => $"{Json.Text(m, "Destination")} {Json.Text(m, "Type")} {Json.Text(m, "Source")} {Json.Text(m, "RW")} {Json.Text(m, "Propagation")}");
+        all.AddRange(Mounts(old).Except(Mounts(now)).Select(m => "Mounts." + m.Split(' ')[0]));
 
         return [.. all];
     }
@@ -197,19 +225,17 @@ internal static class CreateArguments
     /// <summary>Variables that an engine sets by itself; and PGDATA where it was the image's.</summary>
     private static bool Belongs(string variable, string id) => variable.Split('=')[0] is "HOSTNAME" or "HOME" or "TERM" or "container" || (variable.StartsWith("HOSTNAME=", StringComparison.Ordinal) && id.StartsWith(variable[9..], StringComparison.Ordinal));
 
-    private static void Networks(JsonElement old, JsonElement own, string id, Action<string, string> option, Action<string, IEnumerable<string>> each)
+    private static void Networks(JsonElement old, JsonElement own, Action<string, string> option, List<string> all)
     {
         var mode = Json.Text(own, "NetworkMode");
-        var networks = Json.At(Json.At(old, "NetworkSettings"), "Networks") is { ValueKind: JsonValueKind.Object } found ? found.EnumerateObject().ToArray() : [];
-        if (mode is not ("bridge" or "default" or "") || networks is [{ Name: not ("bridge" or "podman") }])
+        if (JoinedNetwork.Of(old) is [var first, ..])
         {
-            option("--network", networks.Length > 0 && mode is "bridge" or "default" ? networks[0].Name : mode);
+            option("--network", first.Name);
+            all.AddRange(first.Options("--network-alias"));
         }
-
-        if (networks is [{ Name: not ("bridge" or "podman") } first, ..])
+        else if (mode is not ("bridge" or "default" or ""))
         {
-            each("--network-alias", Json.Texts(first.Value, "Aliases").Where(a => !id.StartsWith(a, StringComparison.Ordinal) && a != Json.Text(old, "Name").TrimStart('/')));
-            option("--ip", Json.Text(Json.At(first.Value, "IPAMConfig"), "IPv4Address"));
+            option("--network", mode);
         }
     }
 
@@ -225,10 +251,11 @@ internal static class CreateArguments
         var source = isData ? job.NewSource : type == "volume" ? Json.Text(mount, "Name") : Json.Text(mount, "Source");
         var options = Json.Is(mount, "RW") ? new List<string>() : ["ro"];
         options.AddRange(Json.Text(mount, "Mode").Split(',').Where(o => o is "z" or "Z" or "U"));
+        options.AddRange(isData || Json.Text(mount, "Propagation") is not ("shared" or "rshared" or "slave" or "rslave" or "private") ? [] : [Json.Text(mount, "Propagation")]);
         all.AddRange(["--volume", $"{source}:{(isData ? job.NewTarget : destination)}{(options.Count > 0 ? ":" + string.Join(',', options) : "")}"]);
     }
 
-    private static void Health(JsonElement check, JsonElement image, Action<string, string> option, Action<bool, string> flag)
+    private static void Health(JsonElement check, JsonElement image, string engine, Action<string, string> option, Action<bool, string> flag)
     {
         var test = Json.Texts(check, "Test");
         if (test.Length == 0 || test.SequenceEqual(Json.Texts(image, "Test")))
@@ -243,14 +270,17 @@ internal static class CreateArguments
         }
         else if (test is ["CMD", ..])
         {
-            option("--health-cmd", string.Join(' ', test.Skip(1)));
+            // No engine takes a list of words here; a shell makes one of them again.
+            option("--health-cmd", string.Join(' ', test.Skip(1).Select(w => w.Length > 0 && w.All(c => char.IsAsciiLetterOrDigit(c) || "-_./=:@%+,".Contains(c, StringComparison.Ordinal)) ? w : $"'{w.Replace("'", @"'\''", StringComparison.Ordinal)}'")));
         }
 
-        foreach (var (name, key) in new[] { ("--health-interval", "Interval"), ("--health-timeout", "Timeout"), ("--health-start-period", "StartPeriod") })
+        foreach (var (name, key) in new[] { ("--health-interval", "Interval"), ("--health-timeout", "Timeout"), ("--health-start-period", "StartPeriod"), ("--health-start-interval", "StartInterval") })
         {
             option(name, Json.Number(check, key) is > 0 and var nanoseconds ? $"{nanoseconds / 1_000_000}ms" : "");
         }
 
+        // Podman keeps a check that nothing runs by itself as one without an interval (podman-create(1)).
+        option("--health-interval", engine == "podman" && test is not ["NONE"] && Json.Number(check, "Interval") == 0 ? "disable" : "");
         option("--health-retries", Json.Number(check, "Retries") is > 0 and var retries ? retries.ToString(CultureInfo.InvariantCulture) : "");
     }
 

@@ -9,7 +9,9 @@ internal static class AuthenticationRules
     public static Conclusion? Of(ClientLog log)
     {
         var denied = log.Denied;
-        var tooMany = log.TooManyFailures;
+
+        // Of the two last words there is one: what comes before the other is the greeting's.
+        var tooMany = log.TooManyFailures is { } failures && !(denied?.Number > failures.Number && log.Verbosity > 0) ? failures : null;
         var closed = log.Stage == LogStage.Authentication ? log.Find("Connection closed by ", "Connection reset by ", "Disconnected from ", "Authentication failed.") : null;
         if (denied is null && tooMany is null && closed is null)
         {
@@ -17,9 +19,20 @@ internal static class AuthenticationRules
         }
 
         var methods = denied is not null && LogLines.Between(denied.Text, "Permission denied (", ")") is { } list ? list.Split(',') : log.Methods;
-        if (log.Find("Your account has expired;") is { } expired)
+        if (Array.FindLast(log.Notable, n => n.Text.StartsWith("Your account has expired;", StringComparison.Ordinal)) is { } expired)
         {
-            return Conclusion.Proven("account-expired", $"the server says: {expired.Text}", "pam_unix(8); shadow(5)", expired, denied ?? closed);
+            // PAM says so once a key was good (RFC 4252 section 5.4: as a greeting), after the server's own greeting, which may hold anything.
+            var end = denied ?? tooMany ?? closed;
+            Text because = $"the server says: {expired.Text}";
+            if (log.Keys.Any(k => k.Line.Number < expired.Number) || log.Tried.Any(t => t.Number < expired.Number))
+            {
+                return Conclusion.Proven("account-expired", because, "pam_unix(8); shadow(5)", expired, end);
+            }
+
+            if (log.Verbosity == 0 && Array.Find(log.Notable, n => n.Number > expired.Number) == end)
+            {
+                return Conclusion.Likely("account-expired", because, "pam_unix(8); shadow(5)", expired, end) with { Others = ["account-expired", "key-not-authorized"] };
+            }
         }
 
         return SecondFactor(log, denied ?? closed) ?? NotSigned(log) ?? SignatureRefused(log, denied ?? closed) ?? TooMany(log, tooMany, closed) ?? OffOnServer(log, denied, methods) ?? OffInClient(log, methods)
@@ -261,7 +274,10 @@ internal static class AuthenticationRules
         }
 
         return log.Verbosity > 0 && log.TriedPublicKeys
-            ? Conclusion.Proven("no-key-offered", "the client came to public keys and had none", Rule, end) with { Others = log.Verbosity < 3 && silent is not null ? ["no-key-offered", "passphrase-needed"] : [] }
+            ? Conclusion.Proven("no-key-offered", "the client came to public keys and had none", Rule, end) with { Others = log.Verbosity >= 3 || silent is null ? [] : IsNamed(silent) ? ["no-key-offered", "identity-missing", "passphrase-needed"] : ["no-key-offered", "passphrase-needed"] }
             : Conclusion.Proven(CauseCatalogue.NoDetail, "without -v ssh does not print what it tried", "ssh(1) -v", end);
     }
+
+    /// <summary>Whether a key was named, and is none of those that ssh looks for by itself (pathnames.h): that it is not there, ssh says on standard error, wherever -E sends the log.</summary>
+    private static bool IsNamed(LogLine tried) => tried.Text[(tried.Text.LastIndexOf('/') + 1)..] is var name && !(name.StartsWith("id_", StringComparison.Ordinal) || name == "identity");
 }

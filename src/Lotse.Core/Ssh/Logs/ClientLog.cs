@@ -73,6 +73,9 @@ public sealed record ClientLog
     /// <summary>One factor was enough for the server only in part.</summary>
     public LogLine? Partial { get; init; }
 
+    /// <summary>ssh's last word, where it is known to be that: of a session with LogLevel VERBOSE or more, of keys with -v. What follows is somebody else's.</summary>
+    public LogLine? Over { get; init; }
+
     /// <summary>The host as the client calls it.</summary>
     public string? Host { get; init; }
 
@@ -111,7 +114,7 @@ public sealed record ClientLog
             const string Mark = ": Applying options for ";
             var applied = Configuration.Where(c => c.Text.Contains(Mark, StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal)).ToArray();
             var broad = Array.FindIndex(applied, a => a.Text.EndsWith(Mark + "*", StringComparison.Ordinal));
-            var narrow = broad < 0 ? -1 : Array.FindIndex(applied, broad, a => !a.Text[(a.Text.IndexOf(Mark, StringComparison.Ordinal) + Mark.Length)..].Contains('*', StringComparison.Ordinal));
+            var narrow = broad < 0 ? -1 : Array.FindIndex(applied, broad, a => !a.Text.EndsWith(Mark + "*", StringComparison.Ordinal));
             return narrow < 0 ? null : (applied[broad], applied[narrow]);
         }
     }

@@ -7,6 +7,9 @@ internal sealed class ClientLogReader
 {
     private const int MostKept = 2000;
 
+    /// <summary>Before 8.0 the server's words stand behind this in a debug line, with their own end.</summary>
+    internal const string HoldsForeign = "ssh_exchange_identification: ";
+
     private readonly List<KeyAttempt> keys = [];
     private readonly List<FileTrouble> troubles = [];
     private readonly List<LogLine> notable = [];
@@ -18,8 +21,12 @@ internal sealed class ClientLogReader
     private bool pending;
     private KeyAttempt? tried;
     private LogLine? session;
+    private LogLine? over;
+    private string? jump;
+    private ClientLog? behind;
+    private bool isJump, isTold, hasGivenUp;
 
-    public ClientLog Result => log with
+    public ClientLog Result => isJump ? behind! : log with
     {
         // Without -v nothing else tells that there was a session; a jump host's ends too when the login behind it has failed.
         Authenticated = log.Authenticated ?? (notable.Exists(n => n.Text.Contains("Permission denied (", StringComparison.Ordinal) || n.Text.Contains(" failed", StringComparison.Ordinal) || n.Text.Contains("exchange_identification", StringComparison.Ordinal)) ? null : session),
@@ -28,6 +35,7 @@ internal sealed class ClientLogReader
         Tried = [.. triedLines],
         Notable = [.. notable],
         Configuration = [.. configuration],
+        Over = over,
         Ours = proposals.Ours,
         Theirs = proposals.Theirs,
     };
@@ -41,7 +49,30 @@ internal sealed class ClientLogReader
         }
 
         line = line with { Text = text };
-        log = log with { Last = line, Verbosity = Math.Max(log.Verbosity, level), HasReturns = log.HasReturns || line.HasReturn };
+        var isHeader = text.StartsWith("OpenSSH_", StringComparison.Ordinal);
+        if (isHeader)
+        {
+            // Each program that begins tells anew whether its lines have kept their ends.
+            NewProgram(text);
+            log = log with { HasReturns = line.HasReturn };
+        }
+        else if (level > 0 && !isTold)
+        {
+            log = log with { HasReturns = line.HasReturn };
+        }
+        else if (level > 0 && log.HasReturns && !line.HasReturn && !text.StartsWith(HoldsForeign, StringComparison.Ordinal))
+        {
+            // A greeting that looks like a debug line.
+            return;
+        }
+
+        isTold |= isHeader || level > 0;
+        log = log with { Last = line, Verbosity = Math.Max(log.Verbosity, level), HasReturns = log.HasReturns || (line.HasReturn && !isTold) };
+        if (isHeader)
+        {
+            return;
+        }
+
         if (level > 0)
         {
             Debug(line, level);
@@ -69,12 +100,7 @@ internal sealed class ClientLogReader
     private void Debug(LogLine line, int level)
     {
         var text = line.Text;
-        if (text.StartsWith("OpenSSH_", StringComparison.Ordinal))
-        {
-            // Since 9.8 the first line is a debug line too.
-            NewProgram(text);
-        }
-        else if (KeyAttempt.Parse(line) is { } attempt)
+        if (KeyAttempt.Parse(line) is { } attempt)
         {
             Add(keys, attempt);
             pending = true;
@@ -156,7 +182,8 @@ internal sealed class ClientLogReader
 
                 return true;
             case "No more authentication methods to try.":
-                pending = false;
+                // The host in between has other last words, and they are not the log's.
+                (pending, hasGivenUp) = (false, !log.Proxied);
                 return true;
             case "Next authentication method: publickey":
                 log = log with { TriedPublicKeys = true };
@@ -173,6 +200,8 @@ internal sealed class ClientLogReader
         }
         else if (text.StartsWith("Connecting to ", StringComparison.Ordinal))
         {
+            (over, hasGivenUp) = (null, false);
+            isJump = behind is not null && text["Connecting to ".Length..].Split(' ')[0] == jump;
             Reached(LogStage.Connecting);
         }
         else if (text.StartsWith("Local version string SSH-2.0-OpenSSH_", StringComparison.Ordinal))
@@ -197,6 +226,7 @@ internal sealed class ClientLogReader
         else if (text.StartsWith("Executing proxy command:", StringComparison.Ordinal) || text.StartsWith("Setting implicit ProxyCommand", StringComparison.Ordinal))
         {
             log = log with { Proxied = true };
+            jump = text.Contains(" -W ", StringComparison.Ordinal) ? text[(text.LastIndexOf(' ') + 1)..] is var to ? to[(to.LastIndexOf('@') + 1)..] : null : jump;
             Reached(LogStage.Banner);
         }
         else if (text.StartsWith("Authenticating to ", StringComparison.Ordinal))
@@ -208,6 +238,11 @@ internal sealed class ClientLogReader
         {
             log = log with { Authenticated = log.Authenticated ?? line };
             Reached(LogStage.Session);
+        }
+        else if (text.EndsWith(": new [client-session]", StringComparison.Ordinal) || text.EndsWith(": new session [client-session]", StringComparison.Ordinal))
+        {
+            // Who stands in between opens no session: this is another login.
+            isJump = false;
         }
         else if (text.StartsWith("Sending command: ", StringComparison.Ordinal))
         {
@@ -260,19 +295,23 @@ internal sealed class ClientLogReader
     private void Plain(LogLine line)
     {
         var text = line.Text;
-        if (text.StartsWith("OpenSSH_", StringComparison.Ordinal))
-        {
-            NewProgram(text);
-            return;
-        }
-
+        isJump |= behind is not null && jump is not null && text.Contains($" hostname {jump}: ", StringComparison.Ordinal);
         session = IsOfSession(text) ? line : session;
         if (text.StartsWith("Authenticated to ", StringComparison.Ordinal))
         {
+            if (over is not null)
+            {
+                // The next login in the same paste.
+                Forget();
+                log = log with { Authenticated = null };
+            }
+
             log = log with { Authenticated = log.Authenticated ?? line };
             Reached(LogStage.Session);
             return;
         }
+
+        over = over is null && text.StartsWith("Bytes per second: sent ", StringComparison.Ordinal) && log.Authenticated is not null ? line : over;
 
         if (text == "Authenticated with partial success." || (text.StartsWith("Authenticated using ", StringComparison.Ordinal) && text.Contains("partial success", StringComparison.Ordinal)))
         {
@@ -286,6 +325,7 @@ internal sealed class ClientLogReader
             log = log with { User = text[(text.LastIndexOf(' ', at) + 1)..at], Host = text[(at + 1)..denied] };
         }
 
+        over ??= hasGivenUp && text.Contains("Permission denied (", StringComparison.Ordinal) ? line : null;
         if (FileTrouble.Parse(line) is { } trouble)
         {
             Add(troubles, trouble);
@@ -302,6 +342,14 @@ internal sealed class ClientLogReader
     private void NewProgram(string text)
     {
         var version = SshVersion.Parse(text.AsSpan("OpenSSH_".Length));
+        if (isJump || (log.Proxied && jump is not null && (log.Server is not null || notable.Exists(n => n.Text.Contains("exchange_identification: ", StringComparison.Ordinal) || n.Text.Contains(" UNKNOWN port", StringComparison.Ordinal)))))
+        {
+            // The jump host comes before the host behind it. One that comes after has written elsewhere: the log is of ssh -E
+            // for the one and of standard error for the other, put together.
+            behind = Result;
+            isJump = false;
+        }
+
         if (log.Client is null || (log.Authenticated is null && notable.Count == 0))
         {
             log = log with { Client = version };
@@ -310,6 +358,7 @@ internal sealed class ClientLogReader
 
         programs = log.Proxied ? programs : 0;
         Forget();
+        jump = behind is null ? null : jump;
         log = new() { Client = version, Proxied = log.Proxied, Verbosity = log.Verbosity, HasReturns = log.HasReturns, Last = log.Last };
     }
 
@@ -321,7 +370,7 @@ internal sealed class ClientLogReader
         notable.Clear();
         proposals = new();
         pending = false;
-        session = null;
+        (session, over, hasGivenUp) = (null, null, false);
     }
 
     private void Fate(KeyFate fate, LogLine line)

@@ -238,8 +238,8 @@ internal static class ConnectionRules
         var before = log.Server is not null ? null : log.Find("exchange_identification: ") ?? (log.Verbosity > 0 && log.Stage <= LogStage.Banner ? log.Find("Connection closed by ", "Connection reset by ") : null);
         if (before is not null)
         {
-            // Before 8.0 ssh prints nothing of a line that it cannot read.
-            string[] others = log.Verbosity == 0 ? ["closed-before-banner", "source-penalty", "not-ssh-server"] : log.Client < new SshVersion(8, 0) ? ["closed-before-banner", "not-ssh-server"] : [];
+            // Before 8.0 ssh prints nothing of a line that it cannot read, and no address, which a program in between would not have.
+            string[] others = log.Verbosity == 0 ? ["closed-before-banner", "source-penalty", "not-ssh-server", .. log.Find(" port ") is null ? (string[])["proxy-failed"] : []] : log.Client < new SshVersion(8, 0) ? ["closed-before-banner", "not-ssh-server"] : [];
             return Conclusion.Proven("closed-before-banner", $"{before.Text}", Exchange, before, log.Find("Connection closed by ", "Connection reset by ")) with { Others = others };
         }
 

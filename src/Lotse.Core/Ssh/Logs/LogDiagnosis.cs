@@ -44,6 +44,7 @@ public static class LogDiagnosis
             return QuietLog.Of(log);
         }
 
+        log = QuietLog.Own(log);
         return log.Authenticated is { } authenticated && !(log.Partial is not null && log.Denied is not null) ? SessionRules.Of(log) ?? Works(authenticated) : ByRules(log);
     }
 

@@ -28,7 +28,9 @@ internal static class LogLines
                 end = start >= log.Length ? log.Length : log.IndexOf('\n', start) is >= 0 and var found ? found : log.Length;
             }
 
-            yield return new(line.Number, line.Text.Trim([' ', '\t', '\r', '\0'])) { HasReturn = end > start && log[end - 1] == '\r' };
+            // A last line without its end is as the one before it.
+            var last = end == log.Length && start > 0 ? start - 1 : end;
+            yield return new(line.Number, line.Text.Trim([' ', '\t', '\r', '\0'])) { HasReturn = last > 0 && log[last - 1] == '\r' };
         }
     }
 

@@ -46,7 +46,7 @@ public static class LogReport
         var part = new JsonPart(answer, () => LogJson.Default.LogAnswer);
         if (found.Cause is null or Conclusion.Worked)
         {
-            return new(found.Because, found.Cause is null ? [] : [.. reasons], [], found.Cause is null ? [NotSaid(found)] : []) { Answer = part };
+            return new(found.Because, found.Cause is null ? [] : [.. reasons], [], found.Cause is null ? [NotSaid(found, log)] : []) { Answer = part };
         }
 
         var cause = CauseCatalogue.Find(found.Cause);
@@ -72,7 +72,8 @@ public static class LogReport
             : found.Cause == "wrong-user" ? "whether ssh -G HOST shows the user that was meant; or lotse ssh why LOG --client-config ~/.ssh/config"
             : hasServer ? "on the server, look at the user's authorized_keys itself, and at sshd -T -C user=USER" : "the server's log (journalctl -u ssh, /var/log/auth.log): lotse ssh why LOG --server-log FILE");
 
-    private static Unknown NotSaid(Conclusion found) => new("whether the login failed, and why", found.Because, "run ssh -v to its end and explain that log");
+    private static Unknown NotSaid(Conclusion found, ClientLog log) => new("whether the login failed, and why", found.Because,
+        log is { Verbosity: 0, Notable.Length: > 1 } ? "run ssh -v to its end and explain that log; what ssh -E has written, explain by itself" : "run ssh -v to its end and explain that log");
 
     /// <summary>All layers that fail, where the log has both sides' proposals or the server's release is known: one fix for all, not one a try.</summary>
     private static Obstacle[] HiddenLayers(ClientLog log, Conclusion found)

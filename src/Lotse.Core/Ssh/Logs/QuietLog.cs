@@ -1,30 +1,5 @@
 namespace Lotse.Ssh.Logs;
 
-/// <summary>Who says a line of a log without -v.</summary>
-internal enum Speaker
-{
-    /// <summary>Nobody who is known: a greeting, a program on the server.</summary>
-    Stranger,
-
-    /// <summary>ssh, when no key was taken.</summary>
-    Denied,
-
-    /// <summary>ssh, when it ends before any key was tried.</summary>
-    End,
-
-    /// <summary>ssh, on its way.</summary>
-    Said,
-
-    /// <summary>A server that lets nobody in.</summary>
-    Server,
-
-    /// <summary>A program that stands in for the connection.</summary>
-    Between,
-
-    /// <summary>What has called ssh.</summary>
-    Around,
-}
-
 /// <summary>
 /// What a log without -v means. ssh prints its sentences where the server's greeting and the programs there print theirs, and
 /// those may hold the very same words. So what ssh is to have said must stand where ssh says it: its last word last, and what
@@ -32,11 +7,6 @@ internal enum Speaker
 /// </summary>
 internal static class QuietLog
 {
-    /// <summary>No sentence of ssh's is longer than its lists of names.</summary>
-    private const int Longest = 2048;
-
-    private static readonly Lazy<(Speaker Speaker, string Pattern)[]> Table = new(() => [.. SshTable.Rows("client-lines").Select(r => (Enum.Parse<Speaker>(r[0], ignoreCase: true), r[1]))]);
-
     /// <summary>What a log without debug lines means, which does not say of itself whether the login worked.</summary>
     public static Conclusion Of(ClientLog log)
     {
@@ -44,8 +14,9 @@ internal static class QuietLog
         var last = Array.FindLastIndex(lines, l => l.Speaker is Speaker.Denied or Speaker.End);
         var isDenied = last >= 0 && lines[last].Speaker == Speaker.Denied;
 
-        // A connection that ended before its keys had no keys: of the two it is the greeting that has those words.
-        var own = lines.Where((l, i) => l.Speaker != Speaker.Stranger && !(isDenied && i < last && l.Speaker == Speaker.End)).Select(l => l.Line).ToHashSet();
+        // A connection that ended before its keys had no keys: of the two it is the greeting that has those words. And after what
+        // a server says that lets nobody in, it says nothing more.
+        var own = lines.Where((l, i) => l.Speaker != Speaker.Stranger && !(isDenied && i < last && l.Speaker == Speaker.End) && !(i < last && l.Speaker == Speaker.Server && lines[i + 1].Speaker == Speaker.Stranger)).Select(l => l.Line).ToHashSet();
         var view = log with { Authenticated = null, Notable = [.. log.Notable.Where(own.Contains)], Troubles = [.. log.Troubles.Where(t => own.Contains(t.Line))] };
         var session = Array.FindLastIndex(lines, l => l.Line == log.Authenticated || (l.Speaker == Speaker.Said && IsEndOfTerminal(l.Line.Text)));
         var found = last > session ? LogDiagnosis.ByRules(view) : SessionRules.Of(view) ?? (session < 0 ? LogDiagnosis.Nothing(log) : LogDiagnosis.Works(lines[session].Line));
@@ -59,15 +30,36 @@ internal static class QuietLog
             : new(null, Certainty.Inferred, $"\"{found.Lines.OfType<LogLine>().LastOrDefault()?.Text}\" may be what ssh says of this login, or words of the server's greeting or of a program there: without -v both look the same", null, found.Lines) { Others = found.Alternatives };
     }
 
+    /// <summary>A log without the lines that only look like ssh's: it ends its own with CR LF (log.c do_log), the server's arrive as they are, and after its last word it says nothing.</summary>
+    public static ClientLog Own(ClientLog log)
+    {
+        bool IsOwn(LogLine line) => !IsImitated(log, line) && !(line.Number > log.Over?.Number && ClientLines.Of(line.Text).IsSsh());
+        return log is { HasReturns: false, Over: null } ? log : log with { Notable = Array.FindAll(log.Notable, IsOwn), Troubles = Array.FindAll(log.Troubles, t => IsOwn(t.Line)) };
+    }
+
+    private static bool IsImitated(ClientLog log, LogLine line) => log.HasReturns && !line.HasReturn && !line.Text.StartsWith(ClientLogReader.HoldsForeign, StringComparison.Ordinal) && ClientLines.Of(line.Text).IsSsh();
+
     /// <summary>Who says each line. A greeting is in one piece: what stands in the middle of strange lines is strange too, whatever its words.</summary>
     private static (LogLine Line, Speaker Speaker)[] Spoken(ClientLog log)
     {
-        // ssh ends its lines with CR LF (log.c do_log), the server's arrive as they are: where a log has both, they tell who spoke.
-        var lines = Array.ConvertAll(log.Notable, l => (Line: l, Speaker: Of(l.Text) is var s && log.HasReturns && !l.HasReturn && s is Speaker.Denied or Speaker.End ? Speaker.Stranger : s));
+        // Where a log has lines with CR LF and without, they tell who spoke.
+        var lines = Array.ConvertAll(log.Notable, l => (Line: l, Speaker: IsImitated(log, l) ? Speaker.Stranger : ClientLines.Of(l.Text)));
+        bool IsTold(int i) => log.HasReturns && lines[i].Line.HasReturn;
+
+        // The greeting has come before keys are tried, and a session only where they were good.
+        int last = Array.FindLastIndex(lines, l => l.Speaker is Speaker.Denied or Speaker.End), strange = Array.FindLastIndex(lines, l => l.Speaker == Speaker.Stranger);
+        for (var i = 0; i < lines.Length; i++)
+        {
+            if (((lines[i].Speaker == Speaker.Keys && i < strange) || (lines[i].Speaker == Speaker.Session && i < last)) && !IsTold(i))
+            {
+                lines[i].Speaker = Speaker.Stranger;
+            }
+        }
+
         int first = Array.FindIndex(lines, l => l.Speaker == Speaker.Stranger), end = Array.FindLastIndex(lines, l => l.Speaker == Speaker.Stranger);
         for (var i = first; i >= 0 && i <= end; i++)
         {
-            if (lines[i].Speaker is Speaker.Denied or Speaker.End or Speaker.Said && !(log.HasReturns && lines[i].Line.HasReturn))
+            if (lines[i].Speaker.IsSsh() && !IsTold(i))
             {
                 lines[i].Speaker = Speaker.Stranger;
             }
@@ -81,7 +73,11 @@ internal static class QuietLog
     {
         var (line, speaker) = lines[at];
         bool IsStranger((LogLine Line, Speaker Speaker) said) => said.Speaker == Speaker.Stranger;
-        if (speaker != Speaker.Said && Array.FindIndex(lines, at + 1, l => l.Speaker is Speaker.Stranger or Speaker.Said) >= 0)
+
+        // Where its carriage return tells that ssh has said it and nobody else's line has one, the order says nothing: what
+        // ssh -E wrote may stand before the greeting or after it.
+        var isItsOwn = line.HasReturn && !Array.Exists(lines, l => IsStranger(l) && l.Line.HasReturn);
+        if (!speaker.IsOnItsWay() && Array.FindIndex(lines, at + 1, l => isItsOwn ? l.Speaker.IsOnItsWay() && l.Line.HasReturn : l.Speaker == Speaker.Stranger || l.Speaker.IsOnItsWay()) >= 0)
         {
             return false;
         }
@@ -91,23 +87,16 @@ internal static class QuietLog
         // One ssh has one last word (or two: what the server's farewell was, and that it is over). Of more, one is the stranger's.
         var isSecond = Array.FindLastIndex(lines, Math.Max(at - 1, 0), at, l => l.Speaker is Speaker.Denied or Speaker.End) is var other && other > stranger && !line.Text.StartsWith("Disconnected from ", StringComparison.Ordinal);
         return stranger < 0
-            || (line.HasReturn && !Array.Exists(lines, l => IsStranger(l) && l.Line.HasReturn))
+            || isItsOwn
+            || (speaker == Speaker.End && line.Text.Contains(" UNKNOWN port ", StringComparison.Ordinal) && IsOfJump(lines, at))
             || (speaker == Speaker.Denied && NamesTheLogin(line.Text) && !isSecond);
     }
 
-    /// <summary>Who says a line, by the words alone.</summary>
-    public static Speaker Of(string text)
+    /// <summary>Whether the last word about the host in between, which names it and the user there, is followed by those about the connection through it.</summary>
+    private static bool IsOfJump((LogLine Line, Speaker Speaker)[] lines, int at)
     {
-        var line = text.AsSpan(0, Math.Min(text.Length, Longest));
-        foreach (var (speaker, pattern) in Table.Value)
-        {
-            if (AlgorithmList.Matches(line, pattern))
-            {
-                return speaker;
-            }
-        }
-
-        return Speaker.Stranger;
+        var denied = Array.FindLastIndex(lines, at, l => l.Speaker != Speaker.End);
+        return denied >= 0 && denied + 1 < at && lines[denied].Speaker == Speaker.Denied && NamesTheLogin(lines[denied].Line.Text);
     }
 
     /// <summary>Whether nobody but ssh would print it so: with user and host (7.6 and later), or what follows the server's farewell.</summary>

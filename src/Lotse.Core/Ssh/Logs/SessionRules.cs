@@ -9,9 +9,9 @@ internal static class SessionRules
     /// <summary>The first rule that fits; null: nothing is wrong after the login, or there was none.</summary>
     public static Conclusion? Of(ClientLog log)
     {
-        // What stands before the login is the server's greeting.
+        // What stands before the login is the server's greeting, and ssh itself says nothing after its last word.
         log = log.Authenticated is { } login ? log with { Notable = [.. log.Notable.Where(n => n.Number > login.Number || n.Text.StartsWith("Remote: ", StringComparison.Ordinal))] } : log;
-        var own = log.HasReturns ? log with { Notable = Array.FindAll(log.Notable, n => n.HasReturn) } : log;
+        var own = log with { Notable = Array.FindAll(log.Notable, n => (n.HasReturn || !log.HasReturns) && !(n.Number > log.Over?.Number)) };
         return Pty(own) ?? Forwarding(own) ?? Shell(log) ?? Forced(log);
     }
 

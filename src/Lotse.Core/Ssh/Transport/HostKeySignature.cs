@@ -107,7 +107,11 @@ internal static class HostKeySignature
 
     private static bool Ecdsa(string algorithm, ref SshReader key, byte[] signature, byte[] hash)
     {
-        key.String();
+        if (System.Text.Encoding.ASCII.GetString(key.String()) != algorithm["ecdsa-sha2-".Length..])
+        {
+            return false;
+        }
+
         var (name, digest) = algorithm[^3..] switch { "256" => ("P-256", (IDigest)new Sha256Digest()), "384" => ("P-384", new Sha384Digest()), _ => ("P-521", new Sha512Digest()) };
         var curve = Org.BouncyCastle.Crypto.EC.CustomNamedCurves.GetByName(name);
         var domain = new ECDomainParameters(curve);

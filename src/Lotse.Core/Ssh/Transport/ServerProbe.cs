@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
@@ -13,6 +15,9 @@ internal static class ServerProbe
     /// <summary>Refused questions: sshd hangs up at six, and looks at the address from then on (MaxAuthTries, PerSourcePenalties).</summary>
     public const int DefaultBudget = 4;
 
+    /// <summary>The most addresses of a name that are tried.</summary>
+    private const int MostAddresses = 16;
+
     /// <summary>Asks.</summary>
     /// <param name="host">Name or address.</param>
     /// <param name="port">Port.</param>
@@ -23,22 +28,17 @@ internal static class ServerProbe
     public static ProbeFacts Ask(string host, int port, string user, IReadOnlyList<(string File, PublicKey Key)> keys, int budget, TimeSpan patience)
     {
         var facts = new ProbeFacts { Address = $"{host}:{port}", User = user, Keys = [.. keys.Select(k => new ProbedKey(k.File, k.Key.Type, null, null, []))] };
-        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-
-        // Blocking calls with SO_SNDTIMEO and SO_RCVTIMEO (socket(7)): no thread is needed for one connection.
-        socket.SendTimeout = socket.ReceiveTimeout = (int)patience.TotalMilliseconds;
-        try
+        var start = Stopwatch.GetTimestamp();
+        using var socket = Connected(host, port, patience, out var error);
+        if (socket is null)
         {
-            socket.Connect(host, port);
-        }
-        catch (SocketException e)
-        {
-            var (words, cause) = Words(e.SocketErrorCode);
+            var (words, cause) = Words(error);
             return facts with { Trouble = words, Cause = cause };
         }
 
+        patience -= Stopwatch.GetElapsedTime(start);
         facts = facts with { Connections = 1 };
-        using var stream = new NetworkStream(socket) { WriteTimeout = (int)patience.TotalMilliseconds };
+        using var stream = new NetworkStream(socket);
         var connection = new SshConnection(stream, patience);
         try
         {
@@ -49,12 +49,47 @@ internal static class ServerProbe
         }
         catch (SshProtocolException e)
         {
-            return Described(facts, connection) with { Trouble = e.Message, Cause = e.Cause ?? HungUp(connection) };
+            return Described(facts, connection) with { Trouble = e.Message, Cause = e.Cause == SshProtocolException.HungUp ? HungUp(connection) : e.Cause };
         }
-        catch (IOException)
+    }
+
+    /// <summary>A connection to the first of the host's addresses that takes one; all of them share the time.</summary>
+    private static Socket? Connected(string host, int port, TimeSpan patience, out SocketError error)
+    {
+        error = SocketError.HostNotFound;
+        var start = Stopwatch.GetTimestamp();
+        try
         {
-            return Described(facts, connection) with { Trouble = "the server closed the connection", Cause = HungUp(connection) };
+            foreach (var address in Dns.GetHostAddresses(host).Take(MostAddresses))
+            {
+                var left = (int)(patience - Stopwatch.GetElapsedTime(start)).TotalMilliseconds;
+                if (left <= 0)
+                {
+                    error = SocketError.TimedOut;
+                    break;
+                }
+
+                // Blocking calls with SO_SNDTIMEO and SO_RCVTIMEO (socket(7)): no thread is needed for one connection.
+                var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+                try
+                {
+                    (socket.NoDelay, socket.SendTimeout, socket.ReceiveTimeout) = (true, left, left);
+                    socket.Connect(address, port);
+                    return socket;
+                }
+                catch (SocketException e)
+                {
+                    socket.Dispose();
+                    error = e.SocketErrorCode;
+                }
+            }
         }
+        catch (SocketException e)
+        {
+            error = e.SocketErrorCode;
+        }
+
+        return null;
     }
 
     /// <summary>What it means that the server hung up: a line in place of an identification is its reason (sshd.c, since OpenSSH 8.3 and 9.8).</summary>
@@ -122,6 +157,11 @@ internal static class ServerProbe
                         break;
                     }
 
+                    if (answer[0] == 60 && !IsAbout(answer, keys[i].Key.Blob))
+                    {
+                        throw new SshProtocolException("the server says yes to a key that it was not asked about");
+                    }
+
                     methods = answer[0] == 51 ? Methods(answer) : methods ?? ["publickey"];
                     budget -= answer[0] == 51 ? 1 : 0;
                     if (methods.Contains("publickey"))
@@ -180,6 +220,15 @@ internal static class ServerProbe
                     throw new SshProtocolException($"message {message[0]} came where an answer was expected");
             }
         }
+    }
+
+    /// <summary>Whether SSH_MSG_USERAUTH_PK_OK names this key (RFC 4252 section 7). The algorithm is not compared: OpenSSH 7.0 to 7.7 names another one for certificates.</summary>
+    private static bool IsAbout(ReadOnlySpan<byte> answer, ReadOnlySpan<byte> key)
+    {
+        var reader = new SshReader(answer);
+        reader.Byte();
+        reader.String();
+        return reader.String().SequenceEqual(key);
     }
 
     private static string[] Methods(ReadOnlySpan<byte> failure)

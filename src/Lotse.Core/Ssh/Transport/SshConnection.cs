@@ -20,6 +20,9 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     /// <summary>How this client calls itself; old servers look for a 2.0 and no more.</summary>
     private const string Identification = "SSH-2.0-lotse_0.1";
 
+    /// <summary>The most characters of a server's lists in a message.</summary>
+    private const int MostShown = 2000;
+
     /// <summary>IPPROTO_TCP and TCP_QUICKACK (tcp(7)).</summary>
     private const int Tcp = 6, QuickAck = 12;
 
@@ -86,7 +89,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     /// <param name="first">The message that goes out in the new keys at once; empty: none.</param>
     public void ExchangeKeys(byte[] first)
     {
-        var theirs = Expect(20);
+        var theirs = Expect(20, strict: false);
         var reader = new SshReader(theirs);
         reader.Take(17);
         var lists = new string[10][];
@@ -97,7 +100,16 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
 
         Offer = lists;
         var guessed = reader.Byte() != 0;
-        string Choose(string what, string[] names, string[] offered) => AlgorithmList.Agree(names, offered) ?? throw new SshProtocolException($"no {what} in common with lotse; the server offers {ByteText.Escape(string.Join(',', offered))}", SshProtocolException.BeyondLotse);
+
+        // What comes between the packets of a key exchange would shift their numbers, and hide as many from its end on
+        // (CVE-2023-48795; PROTOCOL section 1.10 of OpenSSH).
+        var strict = lists[0].Contains("kex-strict-s-v00@openssh.com");
+        if (strict && received != 1)
+        {
+            throw new SshProtocolException("packets came before the server's list of algorithms, which strict key exchange forbids");
+        }
+
+        string Choose(string what, string[] names, string[] offered) => AlgorithmList.Agree(names, offered) ?? throw new SshProtocolException($"no {what} in common with lotse; the server offers {Shown(string.Join(',', offered))}", SshProtocolException.BeyondLotse);
         string kex = Choose("key exchange method", KeyExchange.Names, lists[0]), hostKey = Choose("host key type", HostKeySignature.Names, lists[1]), cipher = Choose("cipher", PacketCipher.Names, lists[2]);
         _ = Choose("cipher", PacketCipher.Names, lists[3]);
         string? Mac(string name, string[] offered) => name.EndsWith("-ctr", StringComparison.Ordinal) ? Choose("MAC", PacketCipher.MacNames, offered) : null;
@@ -105,12 +117,12 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         Agreed = [kex, hostKey, cipher, mac ?? "implicit"];
         if (guessed && (lists[0].FirstOrDefault() != kex || lists[1].FirstOrDefault() != hostKey))
         {
-            Next();
+            Next(strict);
         }
 
         var exchange = kex == KeyExchange.Names[0] && likeliest is not null ? likeliest : KeyExchange.Begin(kex, random);
         Send(exchange.IsInteger ? new SshWriter().Byte(30).Mpint(exchange.Public).ToArray() : new SshWriter().Byte(30).String(exchange.Public).ToArray());
-        var reply = new SshReader(Expect(31));
+        var reply = new SshReader(Expect(31, strict));
         reader = reply;
         reader.Byte();
         HostKey = reader.String().ToArray();
@@ -136,7 +148,6 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
             return key[..length];
         }
 
-        var strict = lists[0].Contains("kex-strict-s-v00@openssh.com");
         Send([21]);
         (outgoing, sent) = (PacketCipher.Of(cipher, mac, (what, length) => Derive('A' + (what * 2), length), encrypt: true), strict ? 0 : sent);
         if (first.Length > 0)
@@ -144,7 +155,7 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
             Send(first);
         }
 
-        Expect(21);
+        Expect(21, strict);
         (incoming, received) = (PacketCipher.Of(AlgorithmList.Agree(PacketCipher.Names, lists[3])!, macIn, (what, length) => Derive('B' + (what * 2), length), encrypt: false), strict ? 0 : received);
     }
 
@@ -166,14 +177,23 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
     {
         if (unsent.Count > 0)
         {
-            Remaining();
-            stream.Write(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(unsent));
+            stream.WriteTimeout = Remaining();
+            try
+            {
+                stream.Write(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(unsent));
+            }
+            catch (IOException e)
+            {
+                throw new SshProtocolException($"the connection broke: {(e.InnerException as SocketException)?.SocketErrorCode.ToString() ?? "output error"}", SshProtocolException.HungUp);
+            }
+
             unsent.Clear();
         }
     }
 
     /// <summary>The next message but for DISCONNECT, IGNORE, DEBUG and UNIMPLEMENTED (RFC 4253 section 11).</summary>
-    public byte[] Next()
+    /// <param name="strict">Whether none of those may come now.</param>
+    public byte[] Next(bool strict = false)
     {
         while (true)
         {
@@ -184,7 +204,9 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
                     var reader = new SshReader(message);
                     reader.Byte();
                     var reason = reader.UInt32();
-                    throw new SshProtocolException($"the server hung up ({reason}): {ByteText.Escape(ByteText.Decode(reader.String()))}");
+                    throw new SshProtocolException($"the server hung up ({reason}): {Shown(ByteText.Decode(reader.String()))}", SshProtocolException.HungUp);
+                case 2 or 3 or 4 when strict:
+                    throw new SshProtocolException($"message {message[0]} came within the key exchange, which strict key exchange forbids");
                 case 2 or 3 or 4:
                     continue;
                 default:
@@ -193,9 +215,9 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         }
     }
 
-    private byte[] Expect(byte number)
+    private byte[] Expect(byte number, bool strict)
     {
-        var message = Next();
+        var message = Next(strict);
         return message[0] == number ? message : throw new SshProtocolException($"message {message[0]} came where {number} was expected");
     }
 
@@ -265,12 +287,12 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
         }
         catch (IOException e)
         {
-            throw new SshProtocolException($"the connection broke: {(e.InnerException as SocketException)?.SocketErrorCode.ToString() ?? "input error"}");
+            throw new SshProtocolException($"the connection broke: {(e.InnerException as SocketException)?.SocketErrorCode.ToString() ?? "input error"}", SshProtocolException.HungUp);
         }
 
         if (filled == 0)
         {
-            throw new SshProtocolException("the server closed the connection");
+            throw new SshProtocolException("the server closed the connection", SshProtocolException.HungUp);
         }
     }
 
@@ -290,6 +312,8 @@ internal sealed class SshConnection(Stream stream, TimeSpan patience)
 
         throw new SshProtocolException("what answers is no ssh server: its first line has no end", "not-ssh-server");
     }
+
+    private static string Shown(string text) => ByteText.Escape(text.Length > MostShown ? text[..MostShown] + "…" : text);
 
     /// <summary>Milliseconds that are left for all.</summary>
     private int Remaining()

@@ -5,11 +5,14 @@ namespace Lotse.Ssh.Transport;
 
 /// <summary>The other side broke the protocol, sent too much, or took too long.</summary>
 /// <param name="message">What, in one line.</param>
-/// <param name="cause">The cause of the catalogue that it is, <see cref="BeyondLotse"/>, or null: it depends on how far the connection came.</param>
+/// <param name="cause">The cause of the catalogue that it is, <see cref="BeyondLotse"/>, <see cref="HungUp"/>, or null: it is none of the catalogue.</param>
 public sealed class SshProtocolException(string message, string? cause = null) : Exception(message)
 {
     /// <summary>The server speaks nothing that this transport speaks; ssh itself may.</summary>
     public const string BeyondLotse = "beyond-lotse";
+
+    /// <summary>The server ended the connection: what that means depends on how far it came.</summary>
+    public const string HungUp = "hung-up";
 
     /// <summary>The cause.</summary>
     public string? Cause => cause;

@@ -91,10 +91,13 @@ internal static class SystemProbe
         [
             "ssh", "-vvv", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "PreferredAuthentications=publickey", "-o", "ControlPath=none", "-o", "PermitLocalCommand=no",
             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null", "-o", "UpdateHostKeys=no", "-o", $"ConnectTimeout={Math.Max(1, (int)patience.TotalSeconds)}", "-o", $"Port={port}",
-            .. options, .. proxy, .. files.Length == 0 ? ["-o", "IdentityFile=none"] : files.SelectMany(f => new[] { "-o", $"IdentityFile={f.Replace("%", "%%", StringComparison.Ordinal)}" }),
+            .. options, .. proxy, .. files.Length == 0 ? ["-o", "IdentityFile=none"] : files.SelectMany(Named),
             .. user.Length == 0 ? Array.Empty<string>() : ["-l", user], "--", target, "true",
         ];
     }
+
+    /// <summary>A key file for ssh's command line. In quotation marks for blanks, its percent signs doubled (ssh_config(5) TOKENS); -i takes any other character, but would look for a doubled one.</summary>
+    private static string[] Named(string file) => file.AsSpan().ContainsAny('"', '\\') ? ["-i", file] : ["-o", $"IdentityFile=\"{file.Replace("%", "%%", StringComparison.Ordinal)}\""];
 
     /// <summary>The program through which the host is reached; nulls: none. ProxyJump becomes the command that ssh makes of it, with the same configuration for the hosts in between.</summary>
     /// <returns>Why there is none, where a name holds what the shell that ssh hands it to could take for something else.</returns>
