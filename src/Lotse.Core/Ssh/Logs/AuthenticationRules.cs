@@ -24,7 +24,7 @@ internal static class AuthenticationRules
             // PAM says so once a key was good (RFC 4252 section 5.4: as a greeting), after the server's own greeting, which may hold anything.
             var end = denied ?? tooMany ?? closed;
             Text because = $"the server says: {expired.Text}";
-            if (log.Keys.Any(k => k.Line.Number < expired.Number) || log.Tried.Any(t => t.Number < expired.Number))
+            if (log.Keys.Any(k => k.Line.Number < expired.Number && (k.Fate is KeyFate.Accepted or KeyFate.SignatureRefused || log.Tried.Contains(k.Line))))
             {
                 return Conclusion.Proven("account-expired", because, "pam_unix(8); shadow(5)", expired, end);
             }
