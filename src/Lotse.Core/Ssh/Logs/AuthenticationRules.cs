@@ -11,7 +11,7 @@ internal static class AuthenticationRules
         var denied = log.Denied;
 
         // Of the two last words there is one: what comes before the other is the greeting's.
-        var tooMany = log.TooManyFailures is { } failures && !(denied?.Number > failures.Number && log.Verbosity > 0) ? failures : null;
+        var tooMany = log.TooManyFailures is { } failures && !(denied?.Number > failures.Number) ? failures : null;
         var closed = log.Stage == LogStage.Authentication ? log.Find("Connection closed by ", "Connection reset by ", "Disconnected from ", "Authentication failed.") : null;
         if (denied is null && tooMany is null && closed is null)
         {

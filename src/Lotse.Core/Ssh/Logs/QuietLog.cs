@@ -33,8 +33,8 @@ internal static class QuietLog
     /// <summary>A log without the lines that only look like ssh's: it ends its own with CR LF (log.c do_log), the server's arrive as they are, and after its last word it says nothing.</summary>
     public static ClientLog Own(ClientLog log)
     {
-        bool IsOwn(LogLine line) => !IsImitated(log, line) && !(line.Number > log.Over?.Number && ClientLines.Of(line.Text).IsSsh());
-        return log is { HasReturns: false, Over: null } ? log : log with { Notable = Array.FindAll(log.Notable, IsOwn), Troubles = Array.FindAll(log.Troubles, t => IsOwn(t.Line)) };
+        bool IsOwn(LogLine line) => !IsImitated(log, line) && !(line.Number > log.Over?.Number && ClientLines.Of(line.Text).IsSsh()) && !(line.Number < log.Asked?.Number && ClientLines.Of(line.Text) == Speaker.Keys);
+        return log is { HasReturns: false, Over: null, Asked: null } ? log : log with { Notable = Array.FindAll(log.Notable, IsOwn), Troubles = Array.FindAll(log.Troubles, t => IsOwn(t.Line)) };
     }
 
     private static bool IsImitated(ClientLog log, LogLine line) => log.HasReturns && !line.HasReturn && !line.Text.StartsWith(ClientLogReader.HoldsForeign, StringComparison.Ordinal) && ClientLines.Of(line.Text).IsSsh();
