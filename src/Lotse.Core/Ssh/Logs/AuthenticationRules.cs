@@ -11,7 +11,7 @@ internal static class AuthenticationRules
         var denied = log.Denied;
 
         // Of the two last words there is one: what comes before the other is the greeting's.
-        var tooMany = log.TooManyFailures is { } failures && !(denied?.Number > failures.Number && log.Verbosity > 0) ? failures : null;
+        var tooMany = log.TooManyFailures is { } failures && !(denied?.Number > failures.Number) ? failures : null;
         var closed = log.Stage == LogStage.Authentication ? log.Find("Connection closed by ", "Connection reset by ", "Disconnected from ", "Authentication failed.") : null;
         if (denied is null && tooMany is null && closed is null)
         {
@@ -24,7 +24,7 @@ internal static class AuthenticationRules
             // PAM says so once a key was good (RFC 4252 section 5.4: as a greeting), after the server's own greeting, which may hold anything.
             var end = denied ?? tooMany ?? closed;
             Text because = $"the server says: {expired.Text}";
-            if (log.Keys.Any(k => k.Line.Number < expired.Number) || log.Tried.Any(t => t.Number < expired.Number))
+            if (log.Keys.Any(k => k.Line.Number < expired.Number && (k.Fate is KeyFate.Accepted or KeyFate.SignatureRefused || log.Tried.Contains(k.Line))))
             {
                 return Conclusion.Proven("account-expired", because, "pam_unix(8); shadow(5)", expired, end);
             }

@@ -76,6 +76,9 @@ public sealed record ClientLog
     /// <summary>ssh's last word, where it is known to be that: of a session with LogLevel VERBOSE or more, of keys with -v. What follows is somebody else's.</summary>
     public LogLine? Over { get; init; }
 
+    /// <summary>Where the server first named methods, with -v: its greeting came before, and keys are tried after.</summary>
+    public LogLine? Asked { get; init; }
+
     /// <summary>The host as the client calls it.</summary>
     public string? Host { get; init; }
 

@@ -115,7 +115,7 @@ internal sealed class ClientLogReader
             Fate(KeyFate.Refused, line);
             Reached(LogStage.Authentication);
             var methods = text[(text.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim().Split(',');
-            log = log with { Methods = methods, OffersPublicKey = log.OffersPublicKey == true || methods.Contains("publickey") };
+            log = log with { Asked = log.Asked ?? line, Methods = methods, OffersPublicKey = log.OffersPublicKey == true || methods.Contains("publickey") };
         }
         else if (text.StartsWith("Trying private key: ", StringComparison.Ordinal))
         {

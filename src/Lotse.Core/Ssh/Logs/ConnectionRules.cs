@@ -10,8 +10,8 @@ internal static class ConnectionRules
 
     /// <summary>The first rule that fits, in the order of a connection; null when none does.</summary>
     public static Conclusion? Of(ClientLog log) =>
-        // Where keys are asked for, all of this is over: what looks like it is the server's greeting (RFC 4252 section 5.4). A proxy's own words may come late.
-        log is { Verbosity: > 0, Stage: LogStage.Authentication, Proxied: false } ? null :
+        // Where keys are asked for, all of this is over: what looks like it is the server's greeting (RFC 4252 section 5.4). A proxy's own words may come late, but not where the host behind it has the last one.
+        log is { Verbosity: > 0, Stage: LogStage.Authentication } && (!log.Proxied || log.Denied?.Text.StartsWith($"{log.User}@{log.Host}: ", StringComparison.Ordinal) == true) ? null :
         Config(log) ?? Name(log) ?? HostKey(log) ?? Negotiate(log) ?? Proxy(log) ?? Banner(log) ?? Network(log) ?? Closed(log) ?? Stopped(log);
 
     private static Conclusion? Config(ClientLog log)

@@ -33,8 +33,8 @@ internal static class QuietLog
     /// <summary>A log without the lines that only look like ssh's: it ends its own with CR LF (log.c do_log), the server's arrive as they are, and after its last word it says nothing.</summary>
     public static ClientLog Own(ClientLog log)
     {
-        bool IsOwn(LogLine line) => !IsImitated(log, line) && !(line.Number > log.Over?.Number && ClientLines.Of(line.Text).IsSsh());
-        return log is { HasReturns: false, Over: null } ? log : log with { Notable = Array.FindAll(log.Notable, IsOwn), Troubles = Array.FindAll(log.Troubles, t => IsOwn(t.Line)) };
+        bool IsOwn(LogLine line) => !IsImitated(log, line) && !(line.Number > log.Over?.Number && ClientLines.Of(line.Text).IsSsh()) && !(line.Number < log.Asked?.Number && ClientLines.Of(line.Text) == Speaker.Keys);
+        return log is { HasReturns: false, Over: null, Asked: null } ? log : log with { Notable = Array.FindAll(log.Notable, IsOwn), Troubles = Array.FindAll(log.Troubles, t => IsOwn(t.Line)) };
     }
 
     private static bool IsImitated(ClientLog log, LogLine line) => log.HasReturns && !line.HasReturn && !line.Text.StartsWith(ClientLogReader.HoldsForeign, StringComparison.Ordinal) && ClientLines.Of(line.Text).IsSsh();
@@ -44,7 +44,10 @@ internal static class QuietLog
     {
         // Where a log has lines with CR LF and without, they tell who spoke.
         var lines = Array.ConvertAll(log.Notable, l => (Line: l, Speaker: IsImitated(log, l) ? Speaker.Stranger : ClientLines.Of(l.Text)));
-        bool IsTold(int i) => log.HasReturns && lines[i].Line.HasReturn;
+
+        // Where strange lines have it as well, all have been given it on their way.
+        var tells = log.HasReturns && !Array.Exists(lines, l => l.Speaker == Speaker.Stranger && l.Line.HasReturn);
+        bool IsTold(int i) => tells && lines[i].Line.HasReturn;
 
         // The greeting has come before keys are tried, and a session only where they were good.
         int last = Array.FindLastIndex(lines, l => l.Speaker is Speaker.Denied or Speaker.End), strange = Array.FindLastIndex(lines, l => l.Speaker == Speaker.Stranger);
@@ -96,7 +99,7 @@ internal static class QuietLog
     private static bool IsOfJump((LogLine Line, Speaker Speaker)[] lines, int at)
     {
         var denied = Array.FindLastIndex(lines, at, l => l.Speaker != Speaker.End);
-        return denied >= 0 && denied + 1 < at && lines[denied].Speaker == Speaker.Denied && NamesTheLogin(lines[denied].Line.Text);
+        return denied >= 0 && denied < at && lines[denied].Speaker == Speaker.Denied && NamesTheLogin(lines[denied].Line.Text);
     }
 
     /// <summary>Whether nobody but ssh would print it so: with user and host (7.6 and later), or what follows the server's farewell.</summary>
