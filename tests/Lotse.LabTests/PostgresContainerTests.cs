@@ -4,6 +4,7 @@ using Xunit;
 namespace Lotse.LabTests;
 
 /// <summary>The journey in containers: one plan, one apply, everybody logs in as before; and back.</summary>
+[Trait("lane", "waiting")]
 public class PostgresContainerTests
 {
     [Theory]

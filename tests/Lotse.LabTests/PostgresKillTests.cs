@@ -11,6 +11,7 @@ namespace Lotse.LabTests;
 ///   LOTSE_KILL_MATRIX='bare copy|link' runs every moment for worlds (bare, podman, docker) and modes (all: *); then follow
 ///   victims, a seed and a stride: of so many moments one is tried, and which one the seed says.
 /// </summary>
+[Trait("lane", "waiting")]
 public class PostgresKillTests(ITestOutputHelper output)
 {
     /// <summary>What may die: lotse alone, the program that works at that moment, servers, everything (as in a power cut), the room on the disk, or the disk itself.</summary>

@@ -4,6 +4,7 @@ using Xunit;
 namespace Lotse.LabTests;
 
 /// <summary>A library that orders text otherwise: which indexes are listed, and whether their rows are found afterwards.</summary>
+[Trait("lane", "waiting")]
 public class PostgresOrderTests
 {
     private const string Key = "(ARRAY['a-b', 'ab', 'B', 'A', 'a', 'Z_x', 'z x', 'Zx', 'ä', 'é'])[1 + i % 10] || i";

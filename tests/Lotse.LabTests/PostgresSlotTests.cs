@@ -3,6 +3,7 @@ using Xunit;
 namespace Lotse.LabTests;
 
 /// <summary>Logical slots, which every server that is started on the way must be able to hold, on both sides.</summary>
+[Trait("lane", "waiting")]
 public class PostgresSlotTests
 {
     [Theory]

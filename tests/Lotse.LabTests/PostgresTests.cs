@@ -5,6 +5,7 @@ using Xunit;
 namespace Lotse.LabTests;
 
 /// <summary>Reading clusters against their own servers, and upgrading them for real.</summary>
+[Trait("lane", "waiting")]
 public class PostgresTests
 {
     private const string AllRoles = "SELECT rolname, rolcanlogin, CASE WHEN rolpassword IS NULL THEN 'none' WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram-sha-256' ELSE left(rolpassword, 3) END FROM pg_authid ORDER BY oid";
