@@ -90,6 +90,9 @@ internal sealed class CatalogObjects
     public Dictionary<uint, CatalogCollation> Collations => field ??= Postgres.Catalogs.By(Catalogs.Of(Folder, Postgres.Catalogs.Collation), r => r.Oid, r => new CatalogCollation(r.Text("collname") ?? "?", r.UInt("collnamespace") ?? 0, r.Char("collprovider") ?? 'c',
         r.Text("colllocale") ?? r.Text("colliculocale") ?? r.Text("collcollate"), r.Text("collversion"), r.Bool("collisdeterministic") ?? true));
 
+    /// <summary>Whether an index (a row of pg_index) is what a build that failed or was cut short has left: a dump and an upgrade leave it out (src/bin/pg_upgrade/info.c get_rel_infos).</summary>
+    public static bool IsUnfinished(CatalogRow index) => index.Bool("indisvalid") == false || index.Bool("indisready") == false;
+
     /// <summary>A collation as something is compared by it.</summary>
     public CatalogCollation CollationOf(uint oid) => oid == DefaultCollation ? OfDatabase : Collations.GetValueOrDefault(oid) ?? Unknown;
 

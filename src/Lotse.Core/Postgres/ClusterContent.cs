@@ -49,7 +49,7 @@ internal static class ClusterContent
             var namespaces = catalogs.Of(folder, Catalogs.Namespace).ToDictionary(r => r.Oid, r => r.Text("nspname") ?? "?");
 
             // pg_dump leaves out what a failed build has left; of partitioned tables it does not.
-            var left = catalogs.Of(folder, Catalogs.Index).Where(r => r.Bool("indisvalid") == false || r.Bool("indisready") == false).Select(r => r.UInt("indexrelid") ?? 0).ToHashSet();
+            var left = catalogs.Of(folder, Catalogs.Index).Where(CatalogObjects.IsUnfinished).Select(r => r.UInt("indexrelid") ?? 0).ToHashSet();
             foreach (var row in catalogs.Of(folder, Catalogs.Class).Where(r => r.Oid >= FirstNormal && !(r.Char("relkind") == 'i' && left.Contains(r.Oid))))
             {
                 var schema = namespaces.GetValueOrDefault(row.UInt("relnamespace") ?? 0, "?");

@@ -7,20 +7,19 @@ namespace Lotse.Postgres;
 internal static class IndexReader
 {
     private const uint BTree = 403, Hash = 405, Gist = 783, Gin = 2742, Brin = 3580, SpGist = 4000;
-    private const uint DefaultCollation = CatalogObjects.DefaultCollation, CollationC = 950, CollationPosix = 951;
+    private const uint CollationC = 950, CollationPosix = 951;
 
     private const uint JsonbType = 3802, RecordType = 2249;
-    private static readonly string[] Trees = ["indpred", "indexprs"];
 
     private sealed record OperatorClass(string Name, uint Key);
 
     private static readonly OperatorClass Unnamed = new("", 0);
 
     /// <summary>Reads them, by name.</summary>
-    public static OrderedIndex[] Read(CatalogObjects objects, OrderReader order)
+    public static OrderedIndex[] Read(CatalogObjects objects, OrderReader order, IEnumerable<StoredTree> trees)
     {
         var (catalogs, folder) = (objects.Catalogs, objects.Folder);
-        IEnumerable<string> trees(CatalogRow row) => Trees.Select(t => catalogs.Whole(folder, row, t)).OfType<string>();
+        var stored = trees.ToLookup(t => t.Relation, t => t.Tree);
         var classes = Catalogs.By(catalogs.Of(folder, Catalogs.OperatorClass), r => r.Oid, r => new OperatorClass(r.Text("opcname") ?? "", r.UInt("opckeytype") ?? 0));
         var ranges = Catalogs.By(catalogs.Of(folder, Catalogs.Range).Where(r => r.UInt("rngcollation") is > 0), r => r.UInt("rngtypid") ?? 0, r => r.UInt("rngcollation") ?? 0);
         foreach (var (multi, range) in catalogs.Of(folder, Catalogs.Range).Where(r => r.UInt("rngmultitypid") is > 0).Select(r => (r.UInt("rngmultitypid") ?? 0, r.UInt("rngtypid") ?? 0)).ToArray())
@@ -39,8 +38,7 @@ internal static class IndexReader
                 continue;
             }
 
-            // What a build that failed has left is not carried over (src/bin/pg_upgrade/info.c get_rel_infos).
-            if (row.Bool("indisvalid") == false || row.Bool("indisready") == false)
+            if (CatalogObjects.IsUnfinished(row))
             {
                 continue;
             }
@@ -64,7 +62,7 @@ internal static class IndexReader
             }
 
             // Which rows it holds, or what of them, may follow an order although its keys do not.
-            if (!moving && order.CollationIn(trees(row)) is { } inside)
+            if (!moving && order.CollationIn(stored[index.Oid]) is { } inside)
             {
                 all.Add(OrderedIndex.Of(objects.Name(index), objects.Name(table), inside));
             }
@@ -108,7 +106,7 @@ internal static class IndexReader
         if (type == JsonbType)
         {
             // Strings in jsonb are compared by the database's collation (src/backend/utils/adt/jsonb_util.c compareJsonbScalarValue).
-            return [DefaultCollation];
+            return [CatalogObjects.DefaultCollation];
         }
 
         if (type == RecordType || !objects.Types.TryGetValue(type, out var known))

@@ -60,10 +60,10 @@ internal sealed class ObjectReader
             Dictionaries = Dictionaries(),
             SystemColumns = columns,
             SystemFunctions = functions,
-            OrderedIndexes = IndexReader.Read(objects, order),
+            OrderedIndexes = IndexReader.Read(objects, order, trees),
             OrderedRelations = order.Read(trees),
             Collations = CollationReader.Read(objects, trees),
-            InvalidIndexes = [.. Catalogs.Of(Folder, Catalogs.Index).Where(r => r.Bool("indisvalid") == false || r.Bool("indisready") == false)
+            InvalidIndexes = [.. Catalogs.Of(Folder, Catalogs.Index).Where(CatalogObjects.IsUnfinished)
                 .Select(r => objects.Relations.GetValueOrDefault(r.UInt("indexrelid") ?? 0)).OfType<CatalogRelation>().Where(i => i.Kind == 'i' && i.Oid >= FirstNormal && !objects.IsSystem(i.Namespace)).Select(objects.Name).Order(StringComparer.Ordinal)],
             UnicodeUses = major >= 17 ? UnicodeReader.Read(objects, trees) : [],
             GistInetIndexes = GistInet(),

@@ -55,7 +55,7 @@ internal sealed class OrderReader
     /// <summary>Operators that order, of one value or of any in a list, and GREATEST and LEAST (src/include/nodes/primnodes.h).</summary>
     private IEnumerable<uint> Comparisons(string tree)
     {
-        foreach (var (node, oid, collation) in UnicodeReader.Calls(tree))
+        foreach (var (node, oid, collation) in StoredTrees.Calls(tree))
         {
             if (node is 'M' || (node is 'O' or 'A' && operators.Contains(oid)))
             {

@@ -1,3 +1,6 @@
+using System.Text.RegularExpressions;
+using Lotse.Hosts;
+
 namespace Lotse.Postgres;
 
 /// <summary>
@@ -78,8 +81,8 @@ internal static class StartWords
     public static string? Setting(string? options, string name) => Settings(options).LastOrDefault(s => s.Name == name).Value;
 
     /// <summary>Settings as words for pg_ctl's option -o, which a shell reads.</summary>
-    public static string ForShell(params IEnumerable<string> settings) => string.Concat(settings.Select(s => $" -c '{s.Replace("'", @"'\''", StringComparison.Ordinal)}'"));
+    public static string ForShell(params IEnumerable<string> settings) => string.Concat(settings.Select(s => $" -c {SshHost.Quote(s)}"));
 
     /// <summary>The same for pg_upgrade, which writes them between double quotes into the command of a shell before pg_ctl's own (src/bin/pg_upgrade/server.c start_postmaster).</summary>
-    public static string ForPgUpgrade(params IEnumerable<string> settings) => System.Text.RegularExpressions.Regex.Replace(ForShell(settings), """[\\"$`]""", @"\$0");
+    public static string ForPgUpgrade(params IEnumerable<string> settings) => Regex.Replace(ForShell(settings), """[\\"$`]""", @"\$0");
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Lotse.Postgres;
 
 /// <summary>An expression or query that the catalogs keep as a tree (pg_node_tree), and that a dump writes out again.</summary>
@@ -28,6 +30,8 @@ internal static class StoredTrees
     ];
 
     private static readonly string[] OfFunctions = ["prosqlbody", "proargdefaults"];
+
+    private static readonly (char Node, string Begin)[] Starts = [('F', "{FUNCEXPR :funcid "), ('O', "{OPEXPR :opno "), ('A', "{SCALARARRAYOPEXPR :opno "), ('M', "{MINMAXEXPR :minmaxtype ")];
 
     /// <summary>Reads them.</summary>
     public static IEnumerable<StoredTree> Read(CatalogObjects objects)
@@ -71,5 +75,32 @@ internal static class StoredTrees
                 yield return new(objects.Qualified(domain.Namespace, domain.Name), 0, tree);
             }
         }
+    }
+
+    /// <summary>Calls of functions (F), of operators (O), of operators with any or all of an array (A) and GREATEST or LEAST (M, without an oid) in a tree, with the collation that each is given.</summary>
+    public static IEnumerable<(char Node, uint Oid, uint Collation)> Calls(string tree)
+    {
+        const string Collation = ":inputcollid ";
+        foreach (var (node, begin) in Starts)
+        {
+            for (int from = 0, at; (at = tree.IndexOf(begin, from, StringComparison.Ordinal)) >= 0;)
+            {
+                from = at + begin.Length;
+                var end = tree.IndexOf('{', from) is >= 0 and var next ? next : tree.Length;
+                var given = tree.IndexOf(Collation, from, end - from, StringComparison.Ordinal);
+                yield return (node, Number(tree, from), given < 0 ? 0 : Number(tree, given + Collation.Length));
+            }
+        }
+    }
+
+    private static uint Number(string tree, int at)
+    {
+        var end = at;
+        while (end < tree.Length && char.IsAsciiDigit(tree[end]))
+        {
+            end++;
+        }
+
+        return uint.TryParse(tree.AsSpan(at, end - at), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
     }
 }

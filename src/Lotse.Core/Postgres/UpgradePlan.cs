@@ -14,7 +14,7 @@ internal static class UpgradePlan
     private static readonly string[] NotCarried = ["data_directory", "config_file", "hba_file", "ident_file", "external_pid_file", "lc_collate", "lc_ctype", "stats_temp_directory", "extension_destdir", "cluster_name_of_old"];
 
     /// <summary>Of a command line: what a server that works for us alone has otherwise, or cannot find.</summary>
-    private static readonly string[] NotForUs = ["port", "listen_addresses", "unix_socket_", "ssl", "log_", "logging_collector", "archive_", "cluster_name", "max_connections", "autovacuum"];
+    private static readonly string[] NotForUs = ["listen_addresses", "unix_socket_", "ssl", "log_", "logging_collector", "archive_", "cluster_name", "max_connections", "autovacuum"];
 
     internal static readonly string[] Apart = ["unshare", "--mount", "--"];
 
@@ -127,7 +127,7 @@ internal static class UpgradePlan
             Settings = [.. carried.Where(s => !IsSystem(s)).Select(Line)],
             SystemSettings = [.. carried.Where(IsSystem).Select(Line)],
             Unkept = [.. wanted[true].Select(s => s.Name)],
-            OldServerSettings = [.. StartWords.Settings(old.StartedWith).Where(s => !NotCarried.Contains(s.Name) && !Array.Exists(NotForUs, n => s.Name.StartsWith(n, StringComparison.Ordinal))).Select(s => $"{s.Name}={s.Value}")],
+            OldServerSettings = [.. ConfigFiles.OfCommandLine(old).Where(s => s.Value != ConfigFiles.NotKept && !NotCarried.Contains(s.Name) && !Array.Exists(NotForUs, n => s.Name.StartsWith(n, StringComparison.Ordinal))).Select(s => $"{s.Name}={s.Value}")],
             NewServerSettings = [.. needed],
             Moved = [.. old.Databases.Where(d => d is { AllowConnections: true, Objects: not null }).Select(d => new MovedIndexes(d.Name, UpgradeFindings.MovedIndexes(facts, d).Indexes) { IsOfAnotherVersion = UpgradeFindings.IsOfAnotherVersion(facts, d) }).Where(m => m.Indexes.Length > 0 || m.IsOfAnotherVersion)],
             CompareContents = UpgradeFindings.ModeOf(facts) is not (TransferMode.Link or TransferMode.Swap) && compare != false && (compare == true || (old.Sizes is { } sizes && sizes.TotalBytes - sizes.WalBytes < ComparedBytes)),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Lotse.Hosts;
 
 namespace Lotse.Postgres.Containers;
 
@@ -271,7 +272,7 @@ internal static class CreateArguments
         else if (test is ["CMD", ..])
         {
             // No engine takes a list of words here; a shell makes one of them again.
-            option("--health-cmd", string.Join(' ', test.Skip(1).Select(w => w.Length > 0 && w.All(c => char.IsAsciiLetterOrDigit(c) || "-_./=:@%+,".Contains(c, StringComparison.Ordinal)) ? w : $"'{w.Replace("'", @"'\''", StringComparison.Ordinal)}'")));
+            option("--health-cmd", string.Join(' ', test.Skip(1).Select(w => w.Length > 0 && w.All(c => char.IsAsciiLetterOrDigit(c) || "-_./=:@%+,".Contains(c, StringComparison.Ordinal)) ? w : SshHost.Quote(w))));
         }
 
         foreach (var (name, key) in new[] { ("--health-interval", "Interval"), ("--health-timeout", "Timeout"), ("--health-start-period", "StartPeriod"), ("--health-start-interval", "StartInterval") })
