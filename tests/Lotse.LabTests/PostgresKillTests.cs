@@ -30,14 +30,17 @@ public class PostgresKillTests(ITestOutputHelper output)
     private static readonly string[] OfSharedFiles = ["open", "Adding \".old\" suffix"];
 
     [Theory]
-    [InlineData("swap", "pg_upgrade", "user relation files|data directories")]
-    [InlineData("copy", "room", "check")]
-    [InlineData("link", "disk", "place")]
-    public void One_command_later_a_whole_cluster_serves(string mode, string victim, string moment)
+    [InlineData("bare", "swap", "pg_upgrade", "user relation files|data directories")]
+    [InlineData("bare", "copy", "room", "check")]
+    [InlineData("bare", "link", "disk", "place")]
+    [InlineData("podman", "link", "disk", "init")]
+    public void One_command_later_a_whole_cluster_serves(string kind, string mode, string victim, string moment)
     {
-        using var world = new BareWorld(mode == "clone");
-        Strike(world, mode, victim, moment, 0);
+        using var world = World(kind, mode);
+        Strike(world, mode, victim, moment, kind == "bare" ? 0 : 100);
     }
+
+    private static IUpgradeWorld World(string kind, string mode) => kind == "bare" ? new BareWorld(mode == "clone") : new ContainerWorld(kind, mode == "clone");
 
     [Fact]
     public void Every_moment()
@@ -71,7 +74,7 @@ public class PostgresKillTests(ITestOutputHelper output)
                         var clock = Stopwatch.StartNew();
                         try
                         {
-                            using IUpgradeWorld world = kind == "bare" ? new BareWorld(mode == "clone") : new ContainerWorld(kind, mode == "clone");
+                            using var world = World(kind, mode);
                             Tell($"{label}: {Strike(world, mode, victim, moment, delay)} ({clock.Elapsed.TotalSeconds:0.0} s)");
                         }
 #pragma warning disable CA1031 // Every moment is tried, and all that failed are told.

@@ -194,6 +194,6 @@ internal static partial class LogDiagnosis
     [GeneratedRegex(@"Consult the last few lines of ""([^""]+)""", RegexOptions.None, 1000)]
     private static partial Regex Consult();
 
-    [GeneratedRegex(@"config_file=|password|parameter|origin is missing|plugin|cluster|contains|must |libpq|user-supplied|socket|not |Permission|permission denied|No space|quota|failed|[Ee]rror|ERROR|FATAL|mismatch|MD5|page|image|initialized|loadable|checkpoint record|authentication|address already|ECONNREFUSED|newer than the dat|no actual ", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"config_file=|password|parameter|origin is missing|plugin|cluster|contains|must |libpq|user-supplied|socket|not |Permission|permission denied|No space|quota|failed|[Ee]rror|ERROR|FATAL|mismatch|MD5|page|image|initialized|loadable|checkpoint record|authentication|address already|ECONNREFUSED|newer than the dat|no actual |is reserved", RegexOptions.None, 1000)]
     private static partial Regex Hints();
 }

@@ -5,6 +5,9 @@ namespace Lotse.Postgres;
 /// <summary>Findings about settings, logins and replication.</summary>
 internal static partial class UpgradeFindings
 {
+    /// <summary>The slot that servers keep for themselves since 19 (src/include/replication/slot.h, CONFLICT_DETECTION_SLOT).</summary>
+    private const string ConflictSlot = "pg_conflict_detection";
+
     private static IEnumerable<Finding?> Configuration(PlanFacts facts)
     {
         var old = facts.Old;
@@ -116,6 +119,11 @@ internal static partial class UpgradeFindings
             else
             {
                 yield return Note("pg/logical-slot-new-wal-level", Severity.Info, new(slots[0].Name, ValueKind.Plain), "there are logical slots: the new cluster is given wal_level = logical before pg_upgrade", "a cluster made by initdb has replica", Check + " check_new_cluster_logical_replication_slots", "wal_level = logical", level.File, "nothing has to be done");
+            }
+
+            if (facts.To >= 19 && slots.Any(s => s.Name == ConflictSlot))
+            {
+                yield return Note("pg/slot-name-reserved", Severity.Error, new(ConflictSlot, ValueKind.Plain), $"a logical slot is named {new Value(ConflictSlot, ValueKind.Plain)}, which is reserved since 19", "the server keeps a slot of its own by this name, for subscriptions that notice conflicts", Check + " check_old_cluster_for_valid_slots", ConflictSlot, $"{old.Directory}/pg_replslot/{ConflictSlot}/state", "give its consumer a slot of another name, then SELECT pg_drop_replication_slot('pg_conflict_detection')");
             }
 
             foreach (var slot in slots.Where(s => s.IsInvalid || s.IsBehind != false))

@@ -60,7 +60,7 @@ public static class UpgradeSteps
 
             (name switch
             {
-                "fetch" => back ? Containers.ContainerSteps.Forget : (Action<ClusterPrograms, UpgradeJob>)Containers.ContainerSteps.Fetch,
+                "fetch" => back ? ForgetImages : (Action<ClusterPrograms, UpgradeJob>)Containers.ContainerSteps.Fetch,
                 "note" => back ? StopOwnOld : Note,
                 "stop" when job.Container is not null => back ? StartContainerAgain : Containers.ContainerSteps.Stop,
                 "place" when job.Container is not null => back ? Containers.ContainerSteps.Displace : Containers.ContainerSteps.Place,
@@ -194,12 +194,7 @@ public static class UpgradeSteps
             throw new StepFailedException($"the server of {ByteText.Escape(job.Old)} is not back yet");
         }
 
-        if (job.Container is null && HasDied(programs, job) && programs.ServerOf(job.Old) is null)
-        {
-            // Not of us, for nothing had been stopped; a disk that failed takes a server with it.
-            StartCluster(programs, job, job.From, job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
-        }
-
+        StartDied(programs, job);
         if (programs.Host.Status(job.Unfinished).Ok)
         {
             // One that shares its files and was never opened holds nothing of its own, and would harm the old one if it were started.
@@ -214,6 +209,30 @@ public static class UpgradeSteps
         }
 
         _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Sockets, job.Marks, job.Kept], TimeSpan.FromMinutes(1));
+    }
+
+    /// <summary>Starts the old server where it has died before anything was stopped: not of us, but a disk that takes no writes takes a server with it.</summary>
+    private static void StartDied(ClusterPrograms programs, UpgradeJob job)
+    {
+        if (!HasDied(programs, job) || programs.ServerOf(job.Old) is not null)
+        {
+            return;
+        }
+
+        if (job.Container is null)
+        {
+            StartCluster(programs, job, job.From, job.Old, job.OldPrograms, job.ConfigFile, $"{job.Work}/log/old-server.log");
+        }
+        else
+        {
+            Containers.ContainerSteps.StartAgain(programs, job);
+        }
+    }
+
+    private static void ForgetImages(ClusterPrograms programs, UpgradeJob job)
+    {
+        StartDied(programs, job);
+        Containers.ContainerSteps.Forget(programs, job);
     }
 
     /// <summary>As long as files of the old cluster lie elsewhere, nothing is removed or started.</summary>

@@ -139,6 +139,18 @@ public class UpgradePlanTests
     }
 
     [Theory]
+    [InlineData(18, 19, "pg_conflict_detection", true, true)]
+    [InlineData(18, 19, "pg_conflict_detection", false, false)]
+    [InlineData(18, 19, "conflict_detection", true, false)]
+    [InlineData(17, 18, "pg_conflict_detection", true, false)]
+    [InlineData(16, 19, "pg_conflict_detection", true, false)]
+    public void A_slot_that_would_be_carried_over_must_not_have_the_servers_own_name(int from, int to, string name, bool isLogical, bool isRefused)
+    {
+        var old = Old() with { Version = from, Settings = [new("wal_level", "logical", "/d/postgresql.conf", 1)], Slots = [new(name, isLogical, "pgoutput", 1, false, false)] };
+        Assert.Equal(isRefused, UpgradeFindings.Of(Facts(old) with { To = to }).Any(f => f.Id == "pg/slot-name-reserved"));
+    }
+
+    [Theory]
     [InlineData("/var/lib/postgresql/13/main", "/var/lib/postgresql/18/main")]
     [InlineData("/srv/pg/13", "/srv/pg/18")]
     [InlineData("/srv/pgdata", "/srv/pgdata-18")]
