@@ -68,8 +68,9 @@ internal sealed class ContainerLab : IDisposable
 
     public string Engine(params string[] arguments) => Must([engine, .. arguments]).Trim();
 
-    /// <summary>Asks by the local socket in the container.</summary>
-    public string Ask(string name, string user, string database, string sql) => Engine("exec", name, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database, "-c", sql);
+    /// <summary>Asks by the local socket in the container; each statement is a transaction of its own.</summary>
+    public string Ask(string name, string user, string database, params string[] statements) =>
+        Engine(["exec", name, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database, .. statements.SelectMany(s => new[] { "-c", s })]);
 
     /// <summary>Logs in with a password, from outside where the engine's network is ours, else from inside by the container's address.</summary>
     public string LogIn(string name, string user, string password, string database, string sql) =>

@@ -50,11 +50,13 @@ internal interface IUpgradeWorld : IDisposable
 /// <summary>What worlds have in common.</summary>
 internal static class UpgradeWorlds
 {
-    public const string Fill = """
-        CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 20000) g; CREATE INDEX ON t (v); CREATE SEQUENCE s START 10; SELECT nextval('s'); SELECT lo_from_bytea(0, '\x010203');
+    private const string Fill = """
+        CREATE ROLE web LOGIN PASSWORD 'webpw' SUPERUSER; CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 20000) g; CREATE INDEX ON t (v); CREATE SEQUENCE s START 10; SELECT nextval('s'); SELECT lo_from_bytea(0, '\x010203');
         DO $$ BEGIN FOR i IN 1..60 LOOP EXECUTE format('CREATE TABLE t%s AS SELECT g AS id, repeat(md5(g::text), 30) AS v FROM generate_series(1, 100) g', i); EXECUTE format('CREATE INDEX ON t%s (id)', i); END LOOP; END $$;
         VACUUM FULL pg_class; GRANT SELECT ON t TO web
         """;
+
+    public static string[] Statements => [.. Fill.Split(";\n").SelectMany(s => s.Contains("DO $$", StringComparison.Ordinal) ? [s] : s.Split("; "))];
 
     public const string Asked = "SELECT count(*), sum(id), md5(string_agg(v, ',' ORDER BY id)), (SELECT last_value FROM s), (SELECT md5(string_agg(data, '' ORDER BY loid)) FROM pg_largeobject), (SELECT md5(string_agg(x::text, ',')) FROM (SELECT query_to_xml('SELECT count(*), sum(id), md5(string_agg(v, '''')) FROM ' || relname, false, true, '') AS x FROM pg_class WHERE relname ~ '^t\\d+$' ORDER BY relname) q) FROM t";
 
@@ -221,8 +223,7 @@ internal sealed class BareWorld : IUpgradeWorld
         File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 md5\n");
         lab.Start(13, data, port);
         lab.Ask(port, "boss", "postgres", "CREATE DATABASE shop");
-        lab.Ask(port, "boss", "shop", "CREATE ROLE web LOGIN PASSWORD 'webpw' SUPERUSER");
-        foreach (var statement in UpgradeWorlds.Fill.Split(";\n").SelectMany(s => s.Contains("DO $$", StringComparison.Ordinal) ? [s] : s.Split("; ")))
+        foreach (var statement in UpgradeWorlds.Statements)
         {
             lab.Ask(port, "boss", "shop", statement);
         }
