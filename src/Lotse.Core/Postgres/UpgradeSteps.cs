@@ -108,8 +108,7 @@ public static class UpgradeSteps
         if (programs.ServerOf(job.Old) is not null)
         {
             programs.Mark(WasRunning);
-            job.Debian?.StopCluster(programs.Host, job.From);
-            programs.Stop(job.Old, job.OldPrograms);
+            StopCluster(programs, job);
         }
         else if (HasDied(programs, job))
         {
@@ -157,6 +156,12 @@ public static class UpgradeSteps
         if (job.Debian is not null)
         {
             DebianCluster.Tell(programs.Host);
+        }
+
+        if (programs.IsMarked(WasRunning) && programs.ServerOf(job.Old) is not null)
+        {
+            // Told to stop, perhaps, by a step that was cut short: it would be gone in a moment.
+            StopCluster(programs, job);
         }
 
         if ((programs.IsMarked(WasRunning) || HasDied(programs, job)) && programs.ServerOf(job.Old) is null)
@@ -373,6 +378,12 @@ public static class UpgradeSteps
         {
             programs.StartForOthers(directory, binaries, configFile, directory == job.Old ? job.StartedWith : job.StartNewWith, log);
         }
+    }
+
+    private static void StopCluster(ClusterPrograms programs, UpgradeJob job)
+    {
+        job.Debian?.StopCluster(programs.Host, job.From);
+        programs.Stop(job.Old, job.OldPrograms);
     }
 
     private static void StopNew(ClusterPrograms programs, UpgradeJob job)

@@ -36,7 +36,7 @@ internal static class ContainerSteps
         _ = programs.Host.Run(["rm", "-rf", "--one-file-system", job.Stage], Moment);
     }
 
-    /// <summary>Stops the old container in order; an engine kills what takes longer than it was told.</summary>
+    /// <summary>Stops the old container.</summary>
     public static void Stop(ClusterPrograms programs, UpgradeJob job)
     {
         var container = job.Container!;
@@ -48,7 +48,7 @@ internal static class ContainerSteps
         if (Runs(programs.Host, container, container.Name))
         {
             programs.Mark(UpgradeSteps.WasRunning);
-            Engine(programs, container, Long, "stop", "-t", "3600", container.Name);
+            StopContainer(programs, container);
         }
         else if (UpgradeSteps.HasDied(programs, job))
         {
@@ -61,16 +61,24 @@ internal static class ContainerSteps
     {
         var container = job.Container!;
         programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
+        GiveNameBack(programs, container);
+        if (Runs(programs.Host, container, container.Name))
+        {
+            if (!programs.IsMarked(UpgradeSteps.WasRunning))
+            {
+                return;
+            }
+
+            // Told to stop, perhaps, by a step that was cut short; engines finish what they were asked: it would be gone in a moment.
+            StopContainer(programs, container);
+        }
 
         // A server that we started on the old data is not the container's.
-        if (!Runs(programs.Host, container, container.Name))
+        programs.Stop(job.Old, job.OldPrograms);
+        if (programs.IsMarked(UpgradeSteps.WasRunning) || UpgradeSteps.HasDied(programs, job))
         {
-            programs.Stop(job.Old, job.OldPrograms);
-            if (programs.IsMarked(UpgradeSteps.WasRunning) || UpgradeSteps.HasDied(programs, job))
-            {
-                StartContainer(programs, container);
-                WaitUntilReady(programs, container, job.Old, container.Name);
-            }
+            StartContainer(programs, container);
+            WaitUntilReady(programs, container, job.Old, container.Name);
         }
     }
 
@@ -201,29 +209,42 @@ internal static class ContainerSteps
     public static void Swap(ClusterPrograms programs, UpgradeJob job)
     {
         var (host, container) = (programs.Host, job.Container!);
-        var named = Id(host, container, container.Name);
-        if (Id(host, container, container.Aside) == container.Id)
-        {
-            // The name is ours then, and so is who has it.
-            if (named is not null && named != container.Id)
-            {
-                if (Runs(host, container, container.Name))
-                {
-                    Engine(programs, container, Long, "stop", "-t", "3600", container.Name);
-                }
-
-                Engine(programs, container, Moment, "rm", "-f", "-v", container.Name);
-            }
-
-            Engine(programs, container, Moment, "rename", container.Aside, container.Name);
-        }
-
+        GiveNameBack(programs, container);
         if (container is { Engine: "docker", Restart: not ("" or "no") } && Id(host, container, container.Name) == container.Id)
         {
             Engine(programs, container, Moment, "update", $"--restart={container.Restart}", container.Name);
         }
 
         programs.Stop(job.New, job.NewPrograms);
+    }
+
+    /// <summary>What an engine was asked by a step that was cut short, it may do a moment later: a container may be there, or renamed, that was not.</summary>
+    private static void GiveNameBack(ClusterPrograms programs, ContainerJob container)
+    {
+        var host = programs.Host;
+        for (var tries = 0; Id(host, container, container.Aside) == container.Id; tries++)
+        {
+            try
+            {
+                // The name is ours then, and so is who has it.
+                if (Id(host, container, container.Name) is not null)
+                {
+                    if (Runs(host, container, container.Name))
+                    {
+                        StopContainer(programs, container);
+                    }
+
+                    Engine(programs, container, Moment, "rm", "-f", "-v", container.Name);
+                }
+
+                Engine(programs, container, Moment, "rename", container.Aside, container.Name);
+                return;
+            }
+            catch (StepFailedException) when (tries < 5)
+            {
+                host.Wait(TimeSpan.FromSeconds(1));
+            }
+        }
     }
 
     /// <summary>Statistics, asked of the new container where its local lines let the superuser in.</summary>
@@ -244,6 +265,9 @@ internal static class ContainerSteps
 
         Forget(programs, job);
     }
+
+    /// <summary>In order; an engine kills what takes longer than it was told.</summary>
+    private static void StopContainer(ClusterPrograms programs, ContainerJob container) => Engine(programs, container, Long, "stop", "-t", "3600", container.Name);
 
     /// <summary>What the other container has just given back, its published port above all, an engine may not have free for a moment.</summary>
     private static void StartContainer(ClusterPrograms programs, ContainerJob container)
