@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Xunit;
@@ -30,6 +32,28 @@ public static class Lab
             if (!Environment.GetEnvironmentVariable("PATH")!.Split(':').Append("/usr/sbin").Any(folder => File.Exists(Path.Combine(folder, program))))
             {
                 Assert.Skip($"needs {program} (eng/install-packages)");
+            }
+        }
+    }
+
+    /// <summary>
+    /// A port of 127.0.0.1 at which nobody listens, below those that connections are given (ip_local_port_range): a server that
+    /// is started again must find it free.
+    /// </summary>
+    public static int FreePort()
+    {
+        while (true)
+        {
+            var port = Random.Shared.Next(10_000, 32_000);
+            using var free = new TcpListener(IPAddress.Loopback, port);
+            try
+            {
+                free.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken.
             }
         }
     }

@@ -14,7 +14,7 @@ public class PostgresContainerTests
     {
         using var lab = new ContainerLab(engine);
         var image = lab.Image(to);
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         var compose = $"{lab.Folder}/compose.yaml";
         File.WriteAllText(compose, "services:\n  db:\n    image: localhost/postgres:13 # the shop\n    volumes:\n      - data:/var/lib/postgresql/data\nvolumes:\n  data:\n");
         foreach (var (network, third) in new[] { ("zfront", 71), ("back", 72) })
@@ -116,7 +116,7 @@ public class PostgresContainerTests
     {
         using var lab = new ContainerLab(engine);
         var images = new[] { 13, 15, 17, 18 }.ToDictionary(v => v, lab.Image);
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         lab.Engine("run", "-d", "--name", "db", "-e", "POSTGRES_USER=app", "-e", "POSTGRES_PASSWORD=se kret", "-e", "POSTGRES_DB=shop", "-e", "POSTGRES_INITDB_ARGS=--locale=C -E UTF8", "-p", $"127.0.0.1:{port}:5432", "-v", "shop:/var/lib/postgresql/data", images[13]);
         lab.Await("db");
         lab.Ask("db", "app", "shop", """

@@ -17,7 +17,7 @@ public class PostgresHookTests
 
         Lab.Run(TimeSpan.FromMinutes(1), "install", "-d", "-o", "postgres", lab.Folder + "/15");
         var data = lab.Initialise(15, "15/main", "-U", "postgres", "-E", "UTF8", "--locale=en_US.utf8");
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         lab.Start(15, data, port);
         lab.Ask(port, "postgres", "postgres", """
             CREATE TABLE t (k text, n int, c text COLLATE "C", i text COLLATE "en-x-icu");

@@ -27,7 +27,7 @@ public class PostgresMuslTests
     {
         using var lab = new PostgresLab();
         var (before, after) = (Programs(wasMusl, old), Programs(isMusl, to));
-        var (data, port) = (lab.Folder + "/data", PostgresLab.FreePort());
+        var (data, port) = (lab.Folder + "/data", Lab.FreePort());
         lab.AsOwner(TimeSpan.FromMinutes(2), before + "/initdb", "-D", data, "--no-sync", "-A", "trust", "-U", "boss", "-E", "UTF8", $"--locale={Locale}");
         File.AppendAllText(data + "/postgresql.conf", $"\nlisten_addresses = ''\nunix_socket_directories = '{lab.Folder}'\nfsync = off\nport = {port}\n");
         Start(before, data);

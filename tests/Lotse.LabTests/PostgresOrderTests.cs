@@ -63,7 +63,7 @@ public class PostgresOrderTests
         var data = lab.Folder + "/data";
         string[] under = ["env", $"LOCPATH={locales}"];
         lab.AsOwner(TimeSpan.FromMinutes(2), [.. under, $"{PostgresLab.Programs(15)}/initdb", "-D", data, "--no-sync", "-A", "trust", "-U", "boss", "-E", "UTF8", $"--locale={Locale}"]);
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         File.AppendAllText(data + "/postgresql.conf", $"\nlisten_addresses = ''\nunix_socket_directories = '{lab.Folder}'\nfsync = off\nport = {port}\n");
         lab.AsOwner(TimeSpan.FromMinutes(2), [.. under, $"{PostgresLab.Programs(15)}/pg_ctl", "-D", data, "-w", "-l", data + ".log", "start"]);
         lab.Ask(port, "boss", "postgres", Indexes);

@@ -13,7 +13,7 @@ public class PostgresSlotTests
     {
         using var lab = new PostgresLab();
         var data = lab.Initialise(17, "data", "-U", "boss", "-E", "UTF8", "--locale=C");
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         lab.Start(17, data, port, "-c wal_level=logical");
         foreach (var sql in new[] { "CREATE PUBLICATION p FOR ALL TABLES", "SELECT pg_create_logical_replication_slot('s', 'pgoutput')", "SELECT pg_replication_slot_advance('s', pg_current_wal_lsn())" })
         {

@@ -24,7 +24,7 @@ public class PostgresTests
     {
         using var lab = new PostgresLab();
         var data = lab.Initialise(version, "data", "-U", "boss", "-E", "UTF8", "--locale=C", "-k");
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         lab.Start(version, data, port);
         lab.Ask(port, "boss", "postgres", Workload);
         lab.Ask(port, "boss", "postgres", "BEGIN; CREATE ROLE never LOGIN; ALTER ROLE web CONNECTION LIMIT 9; ROLLBACK");
@@ -239,7 +239,7 @@ public class PostgresTests
     private static (string Data, int Port) Running(PostgresLab lab, int version, string words = "")
     {
         var data = lab.Initialise(version, "data", "-U", "boss", "-E", "UTF8", "--locale=C");
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         File.AppendAllText(data + "/postgresql.conf", $"port = {port}\n");
         File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 md5\n");
         lab.Start(version, data, port, words);

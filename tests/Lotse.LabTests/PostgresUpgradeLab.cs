@@ -23,7 +23,7 @@ internal sealed class PostgresUpgradeLab : IDisposable
         Data = lab.Folder + "/old";
         NewData = lab.Folder + "/new";
         Work = lab.Folder + "/work";
-        Port = PostgresLab.FreePort();
+        Port = Lab.FreePort();
         Clone(old, Data, with ?? ["-U", "postgres", "--locale=C", "-E", "UTF8"]);
         File.AppendAllText(Data + "/postgresql.conf", $"unix_socket_directories = '{lab.Folder}'\n");
         foreach (var name in new[] { Work, lab.Folder + "/sockets" })
@@ -124,7 +124,7 @@ internal sealed class PostgresUpgradeLab : IDisposable
     /// <summary>Runs pg_upgrade; all that it and its servers wrote, on its terminal and in its files.</summary>
     public (int Code, string Log) Upgrade()
     {
-        List<string> command = ["env", "-C", Work, "-u", "LC_ALL", "LC_ALL=C", Programs(New) + "/pg_upgrade", "-b", OldPrograms ?? Programs(Old), "-B", Programs(New), "-d", Data, "-D", NewData, "-U", User, "-s", SocketFolder, "-p", $"{Port}", "-P", $"{PostgresLab.FreePort()}", .. UpgradeArguments];
+        List<string> command = ["env", "-C", Work, "-u", "LC_ALL", "LC_ALL=C", Programs(New) + "/pg_upgrade", "-b", OldPrograms ?? Programs(Old), "-B", Programs(New), "-d", Data, "-D", NewData, "-U", User, "-s", SocketFolder, "-p", $"{Port}", "-P", $"{Lab.FreePort()}", .. UpgradeArguments];
         if (New >= 15)
         {
             command.Add("--no-sync");

@@ -151,7 +151,7 @@ internal sealed class BareWorld : IUpgradeWorld
         master ??= Master();
         data = Folder + "/data";
         Must("cp", "-a", master, data);
-        port = PostgresLab.FreePort();
+        port = Lab.FreePort();
 
         // Disks fail here: what the server says is written must be.
         File.AppendAllText(data + "/postgresql.conf", $"port = {port}\nunix_socket_directories = '{Folder}'\nfsync = on\n");
@@ -192,9 +192,18 @@ internal sealed class BareWorld : IUpgradeWorld
             // just started ends once it sees that; until then none starts beside it.
             Assert.True(applied, "no server runs, and lotse has nothing left to do");
             Assert.True(RemoteMachine.Until(TimeSpan.FromSeconds(30), () => !UpgradeWorlds.Of(Folder).Any(p => p.Name is "postgres" or "postmaster")), "a process of the killed server does not end");
-            lab.Start(18, data + "-18", port);
+            try
+            {
+                lab.Start(18, data + "-18", port);
+            }
+            catch (Xunit.Sdk.XunitException e)
+            {
+                Assert.Fail($"{e.Message}: {Said()}");
+            }
         }
     }
+
+    public string Said() => Lab.Run(Minute, "tail", "-n", "30", data + "-18.log") is var ran ? ran.Text + ran.ErrorText : "";
 
     public void MustBeSound(int version)
     {
@@ -219,7 +228,7 @@ internal sealed class BareWorld : IUpgradeWorld
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Lab.Run(Minute, "rm", "-rf", folder);
         using var lab = new PostgresLab(folder, keep: true);
         var data = lab.Initialise(13, "data", "-U", "boss", "-E", "UTF8", "--locale=C");
-        var port = PostgresLab.FreePort();
+        var port = Lab.FreePort();
         File.WriteAllText(data + "/pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 md5\n");
         lab.Start(13, data, port);
         lab.Ask(port, "boss", "postgres", "CREATE DATABASE shop");

@@ -58,7 +58,7 @@ internal sealed class RemoteMachine : IDisposable
         }
 
         Assert.Equal(0, Lab.Run(Soon, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", Path.Combine(folder, "user")).ExitCode);
-        var (address, port) = ("127.0.0.1", FreePort());
+        var (address, port) = ("127.0.0.1", Lab.FreePort());
         string[] enter = [];
         if (separate)
         {
@@ -269,12 +269,5 @@ internal sealed class RemoteMachine : IDisposable
     {
         File.WriteAllText(Path.Combine(folder, name), text);
         File.SetUnixFileMode(Path.Combine(folder, name), (UnixFileMode)0b111_101_101);
-    }
-
-    private static int FreePort()
-    {
-        using var free = new TcpListener(IPAddress.Loopback, 0);
-        free.Start();
-        return ((IPEndPoint)free.LocalEndpoint).Port;
     }
 }

@@ -47,7 +47,7 @@ public sealed class SshBootTests : IDisposable
         var said = preflight.GetProperty("answer").GetProperty("keys").EnumerateArray().ToDictionary(k => k.GetProperty("type").GetString()!, k => k.GetProperty("accepted").GetBoolean());
         Assert.Equal(2, said.Count);
 
-        var port = SshLab.FreePort();
+        var port = Lab.FreePort();
         using var machine = Boot(kernel, image, disk, port);
         var console = new StringBuilder();
         machine.OutputDataReceived += (_, line) => Append(console, line.Data);

@@ -73,7 +73,7 @@ internal sealed class SshLab : IDisposable
     /// <summary>An sshd on loopback that takes the ed25519 and the RSA key, in place of its defaults with these settings.</summary>
     public int Sshd(params string[] settings)
     {
-        var port = FreePort();
+        var port = Lab.FreePort();
         WriteConfiguration("", At("sshd_config"), port, settings);
         Directory.CreateDirectory("/run/sshd");
         Start(port, "/usr/sbin/sshd", "-D", "-e", "-f", At("sshd_config"));
@@ -83,7 +83,7 @@ internal sealed class SshLab : IDisposable
     /// <summary>The sshd of another Debian release.</summary>
     public int Sshd(DebianRoot root, params string[] settings)
     {
-        var port = FreePort();
+        var port = Lab.FreePort();
         WriteConfiguration(root.Folder, "/etc/lotse/sshd_config", port, settings);
         Start(port, "chroot", root.Folder, "/usr/sbin/sshd", "-D", "-e", "-f", "/etc/lotse/sshd_config");
         return port;
@@ -128,7 +128,7 @@ internal sealed class SshLab : IDisposable
         }
 
         Keys();
-        var port = FreePort();
+        var port = Lab.FreePort();
         Key("old_host", "rsa", "-m", "PEM");
         Start(port, "env", $"NODE_PATH={modules}/node_modules", "node", Path.Combine(Lab.Checkout(), "tests", "data", "ssh", "old-server.js"), $"{port}", At("old_host"), At("rsa.pub"));
         return port;
@@ -144,7 +144,7 @@ internal sealed class SshLab : IDisposable
             Must("dropbearkey", "-t", "ed25519", "-f", At("dropbear_host"));
         }
 
-        var port = FreePort();
+        var port = Lab.FreePort();
         Start(port, "/usr/sbin/dropbear", ["-F", "-E", "-p", $"127.0.0.1:{port}", "-r", At("dropbear_host"), .. arguments]);
         return port;
     }
@@ -199,13 +199,6 @@ internal sealed class SshLab : IDisposable
     {
         var ran = Lab.Run(TimeSpan.FromMinutes(3), [program, .. arguments]);
         Assert.True(ran.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: {ran.Text}{ran.ErrorText}");
-    }
-
-    public static int FreePort()
-    {
-        using var free = new TcpListener(IPAddress.Loopback, 0);
-        free.Start();
-        return ((IPEndPoint)free.LocalEndpoint).Port;
     }
 }
 

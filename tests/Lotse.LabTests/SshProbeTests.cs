@@ -175,9 +175,9 @@ public sealed class SshProbeTests : IDisposable
         Assert.NotEqual(0, lab.Login("changed").ExitCode);
         SshLab.Must("ssh-keygen", "-q", "-H", "-f", lab.At("known"));
         Assert.Equal("ssh/hostkey-changed", Why("changed"));
-        File.WriteAllText(lab.Config, "Host gone\n    HostName 127.0.0.1\n    Port " + SshLab.FreePort() + "\nHost bad\n    Ciphers +arcfour\n");
+        File.WriteAllText(lab.Config, "Host gone\n    HostName 127.0.0.1\n    Port " + Lab.FreePort() + "\nHost bad\n    Ciphers +arcfour\n");
         Assert.Equal("ssh/config-bad-value", Why("gone"));
-        File.WriteAllText(lab.Config, "Host gone\n    HostName 127.0.0.1\n    Port " + SshLab.FreePort() + "\n");
+        File.WriteAllText(lab.Config, "Host gone\n    HostName 127.0.0.1\n    Port " + Lab.FreePort() + "\n");
         Assert.Equal("ssh/connection-refused", Why("gone"));
     }
 
@@ -226,7 +226,7 @@ public sealed class SshProbeTests : IDisposable
         var port = lab.Sshd();
         var options = lab.Block("x", port, "ed25519")["Host x\n".Length..];
         File.WriteAllText(
-            lab.Config, $"Host down\n    HostName 127.0.0.1\n    Port {SshLab.FreePort()}\nHost nowhere.invalid *.example !not.example\n    User me\nMatch host matched,same.invalid\n{options}Match originalhost typed exec \"true\"\n{options}"
+            lab.Config, $"Host down\n    HostName 127.0.0.1\n    Port {Lab.FreePort()}\nHost nowhere.invalid *.example !not.example\n    User me\nMatch host matched,same.invalid\n{options}Match originalhost typed exec \"true\"\n{options}"
             + lab.Block("behind", port, "ed25519") + "    ProxyJump jump\n" + lab.Block("jump", port, "ed25519") + lab.Block("cert", port, "rsa") + lab.Block("refused", port, "ecdsa") + "Host *\n    ServerAliveInterval 30\n");
         string[] ask = ["ssh", "audit", "--probe", "--client-version", "10.6", "--config", lab.Config, "--timeout", "5"];
         var hosts = Audited(ask, out var unknowns);

@@ -30,7 +30,7 @@ public sealed class SshReleasesTests : IDisposable
         File.WriteAllText(root.Folder + "/etc/shells", "/bin/sh\n");
         File.Delete(root.Folder + "/etc/lotse/dropbear_host");
         SshLab.Must("chroot", root.Folder, "dropbearkey", "-t", "ed25519", "-f", "/etc/lotse/dropbear_host");
-        var other = SshLab.FreePort();
+        var other = Lab.FreePort();
         lab.Start(other, "chroot", root.Folder, "/usr/sbin/dropbear", "-F", "-E", "-p", $"127.0.0.1:{other}", "-r", "/etc/lotse/dropbear_host");
         Asked(other, dropbear, [false, true, true]);
     }
