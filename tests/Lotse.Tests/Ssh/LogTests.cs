@@ -177,6 +177,20 @@ public class LogTests
     [InlineData("Load key \"/k\": error in libcrypto\ndebug1: Authentications that can continue: publickey\ndebug1: Next authentication method: publickey\ndebug1: Skipping ssh-ed25519 key /k - corresponding algorithm not in PubkeyAcceptedAlgorithms\ndebug1: No more authentication methods to try.\na@box: Permission denied (publickey).\n", "client-policy-key-type")]
     public void With_v_the_greeting_is_told_apart(string log, string cause) => Assert.Equal(cause, LogDiagnosis.Of(ClientLog.Read(log)).Cause);
 
+    /// <summary>sshd refuses a signature with SHA-1: the client was told to make it, or found no other RSA in server-sig-algs.</summary>
+    [Theory]
+    [InlineData("", "sig-sha1-forced-by-client server-policy-key-type")]
+    [InlineData("debug1: Local version string SSH-2.0-OpenSSH_7.9\n", "sig-sha1-forced-by-client server-policy-key-type")]
+    [InlineData("debug1: Local version string SSH-2.0-OpenSSH_9.2\n", "sig-sha1-forced-by-client")]
+    [InlineData("debug1: Local version string SSH-2.0-OpenSSH_7.9\ndebug1: kex_input_ext_info: server-sig-algs=<ssh-ed25519,rsa-sha2-512>\n", "sig-sha1-forced-by-client")]
+    [InlineData("debug1: Local version string SSH-2.0-OpenSSH_7.9\ndebug1: kex_input_ext_info: server-sig-algs=<ssh-ed25519>\n", "server-policy-key-type")]
+    public void A_servers_refusal_of_sha1_leaves_what_the_client_does_not_tell(string log, string causes)
+    {
+        var found = LogDiagnosis.Of(ClientLog.Read(log), "sshd[7]: userauth_pubkey: signature algorithm ssh-rsa not in PubkeyAcceptedAlgorithms [preauth]\nsshd[7]: Connection closed by authenticating user a 192.0.2.9 port 40000 [preauth]\n");
+        Assert.Equal(causes, string.Join(' ', found.Alternatives));
+        Assert.Equal(causes.Contains(' ', StringComparison.Ordinal) ? Certainty.Inferred : Certainty.Proven, found.Certainty);
+    }
+
     /// <summary>What <c>ssh -W</c> prints of its own forwarding does not make its login one to a host in between; what the ssh of a ProxyJump prints does.</summary>
     [Theory]
     [InlineData("", "", true)]

@@ -145,8 +145,13 @@ public static class ServerLog
         var found = Conclusion.Proven(forced ? "sig-sha1-forced-by-client" : "server-policy-key-type", $"the server's log says: {text}", "sshd_config(5) PubkeyAcceptedAlgorithms", line) with { ByServer = true };
 
         // Before 8.5 the line names the key's type, which is ssh-rsa whatever the signature was to be; a block of the user's own for the host may have forced it.
-        string[] either = client.Configuration.Any(c => c.Text.Contains(": Applying options for ", StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal)) ? ["sig-sha1-forced-by-client", "server-policy-key-type"] : ["server-policy-key-type", "sig-sha1-forced-by-client"];
-        return forced && text.Contains("key type ", StringComparison.Ordinal) ? found with { Cause = either[0], Certainty = Certainty.Inferred, Others = either } : found;
+        var isOfKey = text.Contains("key type ", StringComparison.Ordinal);
+        var mayBeForced = !isOfKey || client.Configuration.Any(c => c.Text.Contains(": Applying options for ", StringComparison.Ordinal) && !c.Text.StartsWith("/etc/", StringComparison.Ordinal));
+        string[] either = mayBeForced ? ["sig-sha1-forced-by-client", "server-policy-key-type"] : ["server-policy-key-type", "sig-sha1-forced-by-client"];
+
+        // Where server-sig-algs has no RSA at all, clients before 8.8 fall back on ssh-rsa (sshconnect2.c key_sig_algorithm); a log that does not tell leaves both.
+        var isTold = client.ServerSigAlgs is not null || (client.Client is { } known && known >= new SshVersion(8, 8));
+        return forced && (isOfKey || !isTold) ? found with { Cause = either[0], Certainty = Certainty.Inferred, Others = either } : found;
     }
 
     private static string[] Single(string cause, string? fix, string line) => fix is not null ? [fix]
