@@ -17,7 +17,7 @@ public class PostgresKillTests(ITestOutputHelper output)
     /// <summary>What may die: lotse alone, the program that works at that moment, servers, everything (as in a power cut), the room on the disk, or the disk itself.</summary>
     private static readonly string[] Victims = ["lotse", "pg_upgrade", "server", "all", "room", "disk"];
 
-    private static readonly string[] Phases = ["init", "stop", "upgrade", "check", "configure", "place", "open", "start", "statistics"];
+    private static readonly string[] Phases = ["fetch", "init", "stop", "upgrade", "check", "configure", "place", "open", "start", "statistics"];
 
     /// <summary>What pg_upgrade says before it does something, in pg_upgrade_internal.log.</summary>
     private static readonly string[] Stages =
@@ -42,6 +42,8 @@ public class PostgresKillTests(ITestOutputHelper output)
 
     private static IUpgradeWorld World(string kind, string mode) => kind == "bare" ? new BareWorld(mode == "clone") : new ContainerWorld(kind, mode == "clone");
 
+    private static bool Comes(string moment, string kind, string mode) => (mode is "link" or "swap" || !OfSharedFiles.Contains(moment)) && (kind != "bare" || moment != "fetch");
+
     [Fact]
     public void Every_moment()
     {
@@ -62,7 +64,7 @@ public class PostgresKillTests(ITestOutputHelper output)
             {
                 foreach (var victim in Victims.Where(v => Wanted(2, v)))
                 {
-                    foreach (var moment in Phases.Concat(Stages).Where(m => mode is "link" or "swap" || !OfSharedFiles.Contains(m)))
+                    foreach (var moment in Phases.Concat(Stages).Where(m => Comes(m, kind, mode)))
                     {
                         var delay = random.Next(4) switch { 0 => 0, 1 => random.Next(30), 2 => random.Next(200), _ => random.Next(900) };
                         if (count++ % stride != Number(3) % stride)

@@ -201,9 +201,15 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
         for (var tries = 0; ServerOf(directory) is not null; tries++)
         {
             var ran = Try([$"{programs}/pg_ctl", "-D", directory, "-m", tries == 0 ? mode : "immediate", "-w", "-t", "3600", "stop"]);
-            if (tries == 3)
+            if (tries == 20)
             {
                 throw new StepFailedException($"cannot stop the server in {ByteText.Escape(directory)}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim()) : ran.Error!.Message)}");
+            }
+
+            if (ran is not { Ok: true, Value.ExitCode: 0 })
+            {
+                // Its file is the last that goes, and the process a moment later.
+                host.Wait(TimeSpan.FromMilliseconds(250));
             }
         }
     }

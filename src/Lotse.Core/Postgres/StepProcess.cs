@@ -46,14 +46,8 @@ internal static class StepProcess
         }
 
         // It leads a process group of its own, which outlives it. Numbers are given anew: somebody of the group must know our folder.
-        for (var tries = 0; tries < 200; tries++)
+        for (var tries = 0; tries < 200 && Group(host, leader) is var group && group.Any(p => CommandLine(host, p) is var words && (words.Contains(job.Work, StringComparison.Ordinal) || words.Contains(job.Sockets, StringComparison.Ordinal))); tries++)
         {
-            var group = Group(host, leader);
-            if (!group.Any(p => host.ReadFile($"/proc/{p}/cmdline", 1 << 20) is { Ok: true } line && ByteText.Decode(line.Value) is var words && (words.Contains(job.Work, StringComparison.Ordinal) || words.Contains(job.Sockets, StringComparison.Ordinal))))
-            {
-                return;
-            }
-
             foreach (var pid in group)
             {
                 _ = Linux.Libc.Kill(pid, Kill);
@@ -61,10 +55,36 @@ internal static class StepProcess
 
             host.Wait(TimeSpan.FromMilliseconds(25));
         }
+
+        // pg_ctl starts a server outside of the group (setsid), and for a moment that works in no directory yet: who asked now
+        // which servers there are would miss it.
+        for (var tries = 0; tries < 400 && Processes(host).Any(p => IsStarting(host, job, p)); tries++)
+        {
+            host.Wait(TimeSpan.FromMilliseconds(25));
+        }
     }
 
-    private static int[] Group(Host host, int leader) =>
-        [.. (host.List("/proc") is { Ok: true } list ? list.Value : []).Select(n => int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0).Where(p => p > 1 && Field(host, p, ProcessStat.Group) == leader)];
+    /// <summary>Whether a process is a server of one of our directories, or about to become one, that has not written its postmaster.pid there.</summary>
+    private static bool IsStarting(Host host, UpgradeJob job, int pid)
+    {
+        if (host.ReadFile($"/proc/{pid}/comm", 64) is not { Ok: true } comm || ByteText.Decode(comm.Value).TrimEnd('\n') is not ("postgres" or "postmaster" or "pg_ctl" or "sh"))
+        {
+            return false;
+        }
+
+        // The shell that becomes the server has its words in quotes.
+        var words = CommandLine(host, pid).Split('\0');
+        string[] directories = [job.Old, job.Unfinished, job.New];
+        return directories.Any(d => words.Contains(d) || words.Any(w => w.Contains($"\"{d}\"", StringComparison.Ordinal)))
+            && !directories.Any(d => ServerProcess.Read(host, d) is { Pid: > 0 } server && (server.Pid == pid || server.ServerPid == pid) && host.Status($"{d}/postmaster.pid").Ok);
+    }
+
+    private static string CommandLine(Host host, int pid) => host.ReadFile($"/proc/{pid}/cmdline", 1 << 20) is { Ok: true } line ? ByteText.Decode(line.Value) : "";
+
+    private static IEnumerable<int> Processes(Host host) =>
+        (host.List("/proc") is { Ok: true } list ? list.Value : []).Select(n => int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0).Where(p => p > 1);
+
+    private static int[] Group(Host host, int leader) => [.. Processes(host).Where(p => Field(host, p, ProcessStat.Group) == leader)];
 
     private static long? Field(Host host, int pid, int field) => host.ReadFile($"/proc/{pid}/stat", 4096) is { Ok: true } stat ? ProcessStat.Field(stat.Value, field) : null;
 
