@@ -58,6 +58,13 @@ public static class Lab
         }
     }
 
+    /// <summary>Runs a program that has to succeed.</summary>
+    public static void Must(TimeSpan time, params string[] arguments)
+    {
+        var ran = Run(time, arguments);
+        Assert.True(ran.ExitCode == 0, $"{string.Join(' ', arguments)}: {ran.Text}{ran.ErrorText}");
+    }
+
     /// <summary>Runs a program to its end, at most so long; it must not fail to start.</summary>
     public static Ran Run(TimeSpan time, params string[] arguments) => RunWith(time, null, arguments);
 

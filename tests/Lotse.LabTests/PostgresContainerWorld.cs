@@ -19,11 +19,11 @@ internal sealed class ContainerWorld : IUpgradeWorld
         disk = new(clones ? "xfs" : "ext4");
         try
         {
-            Must("install", "-d", "-o", "999", "-g", "999", $"{disk.Folder}/db", $"{disk.Folder}/db/data");
-            Must("chmod", "755", disk.Folder);
+            Lab.Must(Minute, "install", "-d", "-o", "999", "-g", "999", $"{disk.Folder}/db", $"{disk.Folder}/db/data");
+            Lab.Must(Minute, "chmod", "755", disk.Folder);
             if (Directory.Exists(Filled))
             {
-                Must("cp", "-a", "-T", Filled, $"{disk.Folder}/db/data");
+                Lab.Must(Minute, "cp", "-a", "-T", Filled, $"{disk.Folder}/db/data");
                 Start();
             }
             else
@@ -31,14 +31,14 @@ internal sealed class ContainerWorld : IUpgradeWorld
                 Start();
                 lab.Ask("db", "boss", "shop", UpgradeWorlds.Statements);
                 lab.Engine("stop", "db");
-                Must("cp", "-a", "-T", $"{disk.Folder}/db/data", Filled);
+                Lab.Must(Minute, "cp", "-a", "-T", $"{disk.Folder}/db/data", Filled);
                 lab.Engine("start", "db");
                 lab.Await("db");
             }
 
             // Disks fail here: what was made is old, and on them.
             lab.Ask("db", "boss", "shop", "CHECKPOINT");
-            Must("sync", "-f", disk.Folder);
+            Lab.Must(Minute, "sync", "-f", disk.Folder);
         }
         catch
         {
@@ -73,12 +73,6 @@ internal sealed class ContainerWorld : IUpgradeWorld
         lab.Await("db");
     }
 
-    private static void Must(params string[] arguments)
-    {
-        var ran = Lab.Run(Minute, arguments);
-        Assert.True(ran.ExitCode == 0, ran.ErrorText);
-    }
-
     public string Folder => lab.Folder;
 
     public Dictionary<string, string?> Environment => lab.Environment;
@@ -97,13 +91,13 @@ internal sealed class ContainerWorld : IUpgradeWorld
 
         if (Directory.Exists(Unpacked))
         {
-            Must("cp", "-a", "-l", "-T", Unpacked, images);
+            Lab.Must(Minute, "cp", "-a", "-l", "-T", Unpacked, images);
         }
 
         var ran = lab.Lotse([verb, .. arguments]);
         if (!Directory.Exists(Unpacked))
         {
-            Must("cp", "-a", "-l", "-T", images, Unpacked);
+            Lab.Must(Minute, "cp", "-a", "-l", "-T", images, Unpacked);
         }
 
         return ran;

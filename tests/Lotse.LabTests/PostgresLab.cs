@@ -17,7 +17,7 @@ internal sealed class PostgresLab : IDisposable
         Lab.Needs("setpriv", "patchelf");
         this.keep = keep;
         Folder = folder ?? Directory.CreateTempSubdirectory("lotse-pg-").FullName;
-        Must(Minute, "chown", "postgres", Folder);
+        Lab.Must(Minute, "chown", "postgres", Folder);
         Environment = new() { ["LOTSE_STATE"] = Path.Combine(Folder, "state"), ["LC_ALL"] = "C" };
         Directory.CreateDirectory(Environment["LOTSE_STATE"]!);
     }
@@ -95,12 +95,6 @@ internal sealed class PostgresLab : IDisposable
         }
 
         Lab.Run(Minute, "rm", "-rf", Folder);
-    }
-
-    private static void Must(TimeSpan time, params string[] arguments)
-    {
-        var ran = Lab.Run(time, arguments);
-        Assert.True(ran.ExitCode == 0, ran.ErrorText);
     }
 
     private static string Skipped(string why)

@@ -150,12 +150,12 @@ internal sealed class BareWorld : IUpgradeWorld
         lab = new(disk.Folder);
         master ??= Master();
         data = Folder + "/data";
-        Must("cp", "-a", master, data);
+        Lab.Must(Minute, "cp", "-a", master, data);
         port = Lab.FreePort();
 
         // Disks fail here: what the server says is written must be.
         File.AppendAllText(data + "/postgresql.conf", $"port = {port}\nunix_socket_directories = '{Folder}'\nfsync = on\n");
-        Must("sync", "-f", data);
+        Lab.Must(Minute, "sync", "-f", data);
         lab.Start(13, data, port);
     }
 
@@ -239,11 +239,5 @@ internal sealed class BareWorld : IUpgradeWorld
 
         PostgresLab.Stop(data);
         return data;
-    }
-
-    private static void Must(params string[] arguments)
-    {
-        var ran = Lab.Run(Minute, arguments);
-        Assert.True(ran.ExitCode == 0, ran.ErrorText);
     }
 }

@@ -16,8 +16,8 @@ internal sealed class SmallDisk : IDisposable
         this.type = type;
         Folder = Directory.CreateTempSubdirectory("lotse-pg-").FullName;
         image = Folder + ".img";
-        Must("truncate", "-s", "800M", image);
-        Must(type == "xfs" ? ["mkfs.xfs", "-q", "-m", $"reflink={(reflinks ? 1 : 0)}", image] : ["mkfs.ext4", "-q", "-E", "lazy_itable_init=1,nodiscard", image]);
+        Lab.Must(Minute, "truncate", "-s", "800M", image);
+        Lab.Must(Minute, type == "xfs" ? ["mkfs.xfs", "-q", "-m", $"reflink={(reflinks ? 1 : 0)}", image] : ["mkfs.ext4", "-q", "-E", "lazy_itable_init=1,nodiscard", image]);
         if (Lab.Run(Minute, "mount", "-o", "loop", image, Folder).ExitCode != 0)
         {
             Dispose();
@@ -34,7 +34,7 @@ internal sealed class SmallDisk : IDisposable
         if (victim == "disk")
         {
             hurt = true;
-            Must(type == "xfs" ? ["xfs_io", "-x", "-c", "shutdown", Folder] : ["mount", "-o", "remount,abort", Folder]);
+            Lab.Must(Minute, type == "xfs" ? ["xfs_io", "-x", "-c", "shutdown", Folder] : ["mount", "-o", "remount,abort", Folder]);
         }
         else if (victim == "room")
         {
@@ -83,11 +83,5 @@ internal sealed class SmallDisk : IDisposable
     {
         Lab.Run(Minute, "umount", "-l", Folder);
         Lab.Run(Minute, "rm", "-rf", "--one-file-system", Folder, image);
-    }
-
-    private static void Must(params string[] arguments)
-    {
-        var ran = Lab.Run(Minute, arguments);
-        Assert.True(ran.ExitCode == 0, ran.ErrorText);
     }
 }

@@ -195,11 +195,7 @@ internal sealed class SshLab : IDisposable
         return JsonDocument.Parse(ran.Output).RootElement;
     }
 
-    public static void Must(string program, params string[] arguments)
-    {
-        var ran = Lab.Run(TimeSpan.FromMinutes(3), [program, .. arguments]);
-        Assert.True(ran.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: {ran.Text}{ran.ErrorText}");
-    }
+    public static void Must(string program, params string[] arguments) => Lab.Must(TimeSpan.FromMinutes(3), [program, .. arguments]);
 }
 
 /// <summary>Packages of another Debian release, unpacked for chroot by eng/debian-root; nothing is installed.</summary>

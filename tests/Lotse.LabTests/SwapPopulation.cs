@@ -143,15 +143,15 @@ public sealed class SwapPopulation : IDisposable
         if (File.ReadAllLines("/proc/swaps").Length < 2)
         {
             swapFile = Path.Combine(folder, "swap");
-            Must("dd", "if=/dev/zero", $"of={swapFile}", "bs=1M", "count=512", "status=none");
+            Lab.Must(TimeSpan.FromMinutes(1), "dd", "if=/dev/zero", $"of={swapFile}", "bs=1M", "count=512", "status=none");
             File.SetUnixFileMode(swapFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            Must("mkswap", swapFile);
-            Must("swapon", swapFile);
+            Lab.Must(TimeSpan.FromMinutes(1), "mkswap", swapFile);
+            Lab.Must(TimeSpan.FromMinutes(1), "swapon", swapFile);
         }
 
         Tmpfs = Path.Combine(folder, "tmpfs with a blank");
         Directory.CreateDirectory(Tmpfs);
-        Must("mount", "-t", "tmpfs", "-o", "size=64m", "lotse-lab", Tmpfs);
+        Lab.Must(TimeSpan.FromMinutes(1), "mount", "-t", "tmpfs", "-o", "size=64m", "lotse-lab", Tmpfs);
         load = Lab.Compile(folder, "load");
         UsedBefore = Used();
 
@@ -230,11 +230,5 @@ public sealed class SwapPopulation : IDisposable
                 pids.ForEach(p => Expected[p] = kib);
                 break;
         }
-    }
-
-    private static void Must(params string[] arguments)
-    {
-        var ran = Lab.Run(TimeSpan.FromMinutes(1), arguments);
-        Assert.True(ran.ExitCode == 0, string.Join(' ', arguments) + ": " + ran.ErrorText);
     }
 }

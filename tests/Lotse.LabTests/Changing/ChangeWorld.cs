@@ -142,9 +142,5 @@ internal sealed class ChangeWorld : IDisposable
         }
     }
 
-    public static void Must(params string[] arguments)
-    {
-        var ran = Lab.Run(Soon, arguments);
-        Assert.True(ran.ExitCode == 0, $"{string.Join(' ', arguments)}: {ran.ErrorText}{ran.Text}");
-    }
+    public static void Must(params string[] arguments) => Lab.Must(Soon, arguments);
 }
