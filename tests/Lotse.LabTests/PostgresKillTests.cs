@@ -40,6 +40,36 @@ public class PostgresKillTests(ITestOutputHelper output)
         Strike(world, mode, victim, moment, kind == "bare" ? 0 : 100);
     }
 
+    /// <summary>A step of an apply that was killed may begin only when somebody has begun to put things back.</summary>
+    [Fact]
+    public async Task A_step_that_comes_late_stands_in_nobodys_way()
+    {
+        using var world = World("bare", "copy");
+        var content = world.Content();
+        var (apply, _) = Apply(world, "copy");
+        using (apply)
+        {
+            Assert.True(Reach(apply, world, "place"), "the phase does not come");
+            world.Hit("lotse", apply.Id);
+            Assert.True(apply.WaitForExit(TimeSpan.FromMinutes(1)), "lotse apply does not end");
+        }
+
+        var job = Directory.GetFiles(world.Folder, "job.json", SearchOption.AllDirectories).Single();
+        var log = Task.Run(() => world.Lotse("log", "--json"));
+        var late = new List<Lab.Ran>();
+        while (!log.IsCompleted && File.Exists(job))
+        {
+            late.Add(Lab.Run(TimeSpan.FromMinutes(1), Lab.Lotse, "pg", "step", "place", job));
+        }
+
+        var told = await log;
+        Assert.True(told.ExitCode == 0, told.Text + told.ErrorText);
+        Assert.Equal("PutBack", State(told));
+        Assert.NotEmpty(late);
+        Assert.All(late, l => Assert.True(l.ExitCode != 0, l.Text));
+        Assert.Equal((13, content), (world.Version(), world.Content()));
+    }
+
     private static IUpgradeWorld World(string kind, string mode) => kind == "bare" ? new BareWorld(mode == "clone") : new ContainerWorld(kind, mode == "clone");
 
     private static bool Comes(string moment, string kind, string mode) => (mode is "link" or "swap" || !OfSharedFiles.Contains(moment)) && (kind != "bare" || moment != "fetch");
@@ -107,17 +137,8 @@ public class PostgresKillTests(ITestOutputHelper output)
     {
         var content = world.Content();
         Assert.NotEqual("refused", content);
-        var plan = world.Folder + "/plan";
-        var planned = world.Lotse("pg", "plan", [.. world.Wish, "--mode", mode, "-o", plan]);
-        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
-        var start = new ProcessStartInfo(Lab.Lotse, ["apply", plan, "--json"]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var (name, value) in world.Environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        using var apply = Process.Start(start)!;
-        var said = apply.StandardError.ReadToEndAsync();
+        var (apply, said) = Apply(world, mode);
+        using var ends = apply;
         var reached = Reach(apply, world, moment);
         Thread.Sleep(delay);
         var struck = reached && !apply.HasExited;
@@ -132,7 +153,7 @@ public class PostgresKillTests(ITestOutputHelper output)
         world.Heal();
         var log = world.Lotse("log", "--json");
         Assert.True(log.ExitCode == 0, log.Text + log.ErrorText);
-        var state = JsonDocument.Parse(log.Output).RootElement.GetProperty("answer").GetProperty("entries")[0].GetProperty("state").GetString();
+        var state = State(log);
         Assert.True(state is "Applied" or "PutBack" or "Empty" || code == 0, $"the journal says {state}: {log.ErrorText}{log.Text}{said.Result}");
         world.Settled(state == "Applied");
         var now = world.Content();
@@ -142,6 +163,25 @@ public class PostgresKillTests(ITestOutputHelper output)
         world.MustBeSound(version);
         return $"{(struck ? "struck" : reached ? "over" : "not reached")}, exit {code}, {version} serves";
     }
+
+    /// <summary>Plans an upgrade and begins it.</summary>
+    private static (Process Apply, Task<string> Said) Apply(IUpgradeWorld world, string mode)
+    {
+        var plan = world.Folder + "/plan";
+        var planned = world.Lotse("pg", "plan", [.. world.Wish, "--mode", mode, "-o", plan]);
+        Assert.True(planned.ExitCode == 0, planned.Text + planned.ErrorText);
+        var start = new ProcessStartInfo(Lab.Lotse, ["apply", plan, "--json"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in world.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        var apply = Process.Start(start)!;
+        return (apply, apply.StandardError.ReadToEndAsync());
+    }
+
+    /// <summary>The journal's word on the newest change.</summary>
+    private static string? State(Lab.Ran log) => JsonDocument.Parse(log.Output).RootElement.GetProperty("answer").GetProperty("entries")[0].GetProperty("state").GetString();
 
     /// <summary>Waits for a phase of lotse, or for words of pg_upgrade.</summary>
     private static bool Reach(Process apply, IUpgradeWorld world, string moment)

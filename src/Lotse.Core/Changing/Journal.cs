@@ -54,7 +54,7 @@ internal sealed class Journal : IDisposable
     public bool TryLock(TimeSpan wait)
     {
         held = held < 0 ? OpenLock("lock") : held;
-        return Lock(held, wait);
+        return FileLock.Take(held, wait);
     }
 
     /// <summary>Whether the process that guards an unconfirmed change is alive.</summary>
@@ -63,7 +63,7 @@ internal sealed class Journal : IDisposable
         var file = OpenLock("guard");
         try
         {
-            return !Lock(file, TimeSpan.Zero);
+            return !FileLock.Take(file, TimeSpan.Zero);
         }
         finally
         {
@@ -72,7 +72,7 @@ internal sealed class Journal : IDisposable
     }
 
     /// <summary>Becomes the guard; the lock is held until the process ends.</summary>
-    public bool BecomeGuard(TimeSpan wait) => Lock(OpenLock("guard"), wait);
+    public bool BecomeGuard(TimeSpan wait) => FileLock.Take(OpenLock("guard"), wait);
 
     /// <summary>Makes an entry that is not settled. Before anything else the mark is on disk, so that whatever follows is found again.</summary>
     public JournalEntry Begin(DateTimeOffset now, Func<string, (EntryHead Head, byte[]?[] Before)> make)
@@ -215,22 +215,5 @@ internal sealed class Journal : IDisposable
     {
         var file = folder.OpenAt(name, Libc.WriteOnly | Libc.Create | Libc.NoFollow, 0x180);
         return file >= 0 ? file : throw ChangeFailedException.Of("open", folder.Path + name, -file);
-    }
-
-    private static bool Lock(int file, TimeSpan wait)
-    {
-        // LOCK_EX | LOCK_NB.
-        var start = System.Diagnostics.Stopwatch.GetTimestamp();
-        while (Libc.Lock(file, 2 | 4) != 0)
-        {
-            if (System.Diagnostics.Stopwatch.GetElapsedTime(start) >= wait)
-            {
-                return false;
-            }
-
-            Clock.Wait(TimeSpan.FromMilliseconds(50));
-        }
-
-        return true;
     }
 }

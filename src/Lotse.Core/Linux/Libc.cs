@@ -10,7 +10,7 @@ namespace Lotse.Linux;
 internal static unsafe partial class Libc
 {
     public const int AtFdCwd = -100;
-    public const int ReadOnly = 0, WriteOnly = 1, Create = 0x40, Exclusive = 0x80, Truncate = 0x200, NonBlock = 0x800, CloseOnExec = 0x80000;
+    public const int ReadOnly = 0, WriteOnly = 1, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, Truncate = 0x200, NonBlock = 0x800, CloseOnExec = 0x80000;
 
     // O_DIRECTORY and O_NOFOLLOW differ between x86-64 and arm64 (asm/fcntl.h).
     public static readonly int Directory = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x4000 : 0x10000;

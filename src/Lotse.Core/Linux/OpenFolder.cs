@@ -103,7 +103,7 @@ internal sealed unsafe class OpenFolder : IDisposable
     /// <param name="keepTime">Whether it gets the image's time, or now.</param>
     public void Prepare(string temporary, ReadOnlySpan<byte> bytes, FileImage image, bool keepTime)
     {
-        var file = OpenAt(temporary, 2 | Libc.Create | Libc.Exclusive | Libc.NoFollow, 0x180);
+        var file = OpenAt(temporary, Libc.ReadWrite | Libc.Create | Libc.Exclusive | Libc.NoFollow, 0x180);
         if (file < 0)
         {
             throw ChangeFailedException.Of("create", Path + temporary, -file);

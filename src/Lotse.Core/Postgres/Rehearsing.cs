@@ -200,7 +200,11 @@ internal static class Rehearsing
     {
         if (host.Status(place).Ok)
         {
-            StepProcess.EndOthers(host, job);
+            using (StepProcess.Turn(job))
+            {
+                StepProcess.EndOthers(host, job);
+            }
+
             var programs = new ClusterPrograms(host, job);
             try
             {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Lotse.Formats;
+using Lotse.Linux;
 
 namespace Lotse.Postgres;
 
@@ -13,8 +14,25 @@ internal static class StepProcess
     private const string Name = "step.pid";
     private const int Kill = 9;
 
-    /// <summary>Says that this process is at work, and refuses where whoever started it has gone meanwhile.</summary>
+    /// <summary>
+    /// One process at a time ends others and says that it works now: a step whose lotse was killed may be so late that whoever
+    /// comes next has begun already, and must not end that one.
+    /// </summary>
+    /// <returns>Dispose it to end the turn. Null: the job is not there, or somebody has the turn longer than <see cref="EndOthers"/> takes; who hangs stands against nothing.</returns>
+    public static FileLock? Turn(UpgradeJob job) => FileLock.Of(job.File, TimeSpan.FromSeconds(30));
+
+    /// <summary>Refuses where whoever started this process has gone meanwhile. Asked in turn: who comes next sees the claim then, or comes first.</summary>
     /// <exception cref="StepFailedException">It is not to begin.</exception>
+    public static void MustBeWanted(Host host)
+    {
+        if (Program(host, "self") is { } own && Field(host, Environment.ProcessId, ProcessStat.Parent) is { } parent && Program(host, $"{parent}") != own)
+        {
+            throw new StepFailedException("lotse, which started this step, has ended");
+        }
+    }
+
+    /// <summary>Says in turn that this process is at work.</summary>
+    /// <exception cref="StepFailedException">That cannot be written.</exception>
     public static void Claim(ClusterPrograms programs, UpgradeJob job, bool back)
     {
         try
@@ -25,19 +43,12 @@ internal static class StepProcess
         {
             // A full disk must not stand against the way back.
         }
-
-        // Who comes next reads the number after our lotse died; so it is written first and looked for afterwards.
-        if (Program(programs.Host, "self") is { } own && Field(programs.Host, Environment.ProcessId, ProcessStat.Parent) is { } parent && Program(programs.Host, $"{parent}") != own)
-        {
-            Release(programs);
-            throw new StepFailedException("lotse, which started this step, has ended");
-        }
     }
 
     /// <summary>The step is over.</summary>
     public static void Release(ClusterPrograms programs) => programs.Unmark(Name);
 
-    /// <summary>Ends a step that was left at work, with all that it started but servers: those are stopped in order later.</summary>
+    /// <summary>Ends in turn a step that was left at work, with all that it started but servers: those are stopped in order later.</summary>
     public static void EndOthers(Host host, UpgradeJob job)
     {
         if (host.ReadFile($"{job.Marks}/{Name}", 64) is not { Ok: true } read || !int.TryParse(ByteText.Decode(read.Value).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var leader) || leader <= 1 || leader == Environment.ProcessId)
@@ -50,7 +61,7 @@ internal static class StepProcess
         {
             foreach (var pid in group)
             {
-                _ = Linux.Libc.Kill(pid, Kill);
+                _ = Libc.Kill(pid, Kill);
             }
 
             host.Wait(TimeSpan.FromMilliseconds(25));

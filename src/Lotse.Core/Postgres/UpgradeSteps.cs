@@ -40,9 +40,21 @@ public static class UpgradeSteps
         var programs = new ClusterPrograms(host, job);
         try
         {
-            StepProcess.EndOthers(host, job);
-            programs.MakeFolders();
-            if (back && PointOfNoReturn.IsPast(programs, job))
+            bool isPast;
+            using (StepProcess.Turn(job))
+            {
+                StepProcess.MustBeWanted(host);
+                StepProcess.EndOthers(host, job);
+                programs.MakeFolders();
+                isPast = back && PointOfNoReturn.IsPast(programs, job);
+                if (!isPast)
+                {
+                    // Going on may run another step, which claims for itself.
+                    StepProcess.Claim(programs, job, back);
+                }
+            }
+
+            if (isPast)
             {
                 PointOfNoReturn.GoOn(programs, job);
             }
@@ -52,7 +64,6 @@ public static class UpgradeSteps
                 programs.Keep();
             }
 
-            StepProcess.Claim(programs, job, back);
             if (!back && job.Container is not null && name is not ("fetch" or "stop" or "place" or "start" or "statistics"))
             {
                 Containers.Stage.Set(host, job);
