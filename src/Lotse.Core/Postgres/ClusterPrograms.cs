@@ -189,60 +189,46 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     /// <summary>The server that works in a directory; null: none.</summary>
     public int? ServerOf(string directory) => ServerProcess.Read(host, directory)?.ServerPid;
 
-    /// <summary>Stops the server of a directory in order, if there is one.</summary>
-    public void Stop(string directory, string programs, string mode = "fast")
+    /// <summary>
+    /// Stops the server of a directory, if there is one: in order, or at once. By signals, as pg_ctl(1) does: no program of an
+    /// image is needed, and no file that a dead server left is taken for one that still stops (pg_ctl of 13).
+    /// </summary>
+    /// <exception cref="StepFailedException">It does not stop.</exception>
+    public void Stop(string directory, bool atOnce = false)
     {
-        if (job.Container is not null)
+        // SIGINT is a fast stop and SIGQUIT an immediate one (postgres(1)). A fast one writes all that is in memory, and waits for
+        // whoever copies the log. One that hangs, as on a disk without room, must not take the old cluster's users an hour.
+        const int Interrupt = 2, Quit = 3, Kill = 9;
+        var isOld = directory == job.Old;
+        (int Signal, TimeSpan Patience)[] ways = [(Interrupt, TimeSpan.FromMinutes(isOld ? 10 : 5)), (Quit, TimeSpan.FromMinutes(1)), (Kill, TimeSpan.FromMinutes(1))];
+        foreach (var (signal, patience) in ways[(atOnce ? 1 : 0)..(isOld ? 2 : 3)])
         {
-            Signal(directory, mode);
-            return;
+            var told = 0;
+            for (var end = host.Uptime + patience; host.Uptime < end; host.Wait(TimeSpan.FromMilliseconds(50)))
+            {
+                if (ServerOf(directory) is not { } pid)
+                {
+                    return;
+                }
+
+                if (pid != told)
+                {
+                    // Another one than before is a child of a server that has ended.
+                    _ = Libc.Kill(pid, told == 0 || signal == Kill ? signal : Quit);
+                    told = pid;
+                }
+            }
         }
 
-        for (var tries = 0; ServerOf(directory) is not null; tries++)
-        {
-            var ran = Try([$"{programs}/pg_ctl", "-D", directory, "-m", tries == 0 ? mode : "immediate", "-w", "-t", "3600", "stop"]);
-            if (tries == 20)
-            {
-                throw new StepFailedException($"cannot stop the server in {ByteText.Escape(directory)}: {(ran.Ok ? ByteText.Escape(ByteText.Decode(ran.Value.Errors).Trim()) : ran.Error!.Message)}");
-            }
-
-            if (ran is not { Ok: true, Value.ExitCode: 0 })
-            {
-                // Its file is the last that goes, and the process a moment later.
-                host.Wait(TimeSpan.FromMilliseconds(250));
-            }
-        }
-    }
-
-    /// <summary>Stops the server of a directory at once, whatever it does.</summary>
-    public void Kill(string directory) => Signal(directory, "immediate");
-
-    /// <summary>By signals, for which no program of the images is needed: SIGINT is a fast stop, SIGQUIT an immediate one (postgres(1)).</summary>
-    private void Signal(string directory, string mode)
-    {
-        const int Interrupt = 2, Quit = 3;
-        for (var tries = 0; ServerOf(directory) is { } pid; tries++)
-        {
-            if (tries % 6000 == 0)
-            {
-                _ = Libc.Kill(pid, mode == "immediate" || tries > 0 ? Quit : Interrupt);
-            }
-
-            if (tries > 72_000)
-            {
-                throw new StepFailedException($"cannot stop the server in {ByteText.Escape(directory)}, process {pid}");
-            }
-
-            host.Wait(TimeSpan.FromMilliseconds(50));
-        }
+        throw new StepFailedException($"the server in {ByteText.Escape(directory)} does not stop{(ServerOf(directory) is { } left ? $", process {left}" : "")}");
     }
 
     /// <summary>Stops the server of a directory that we, or pg_upgrade for us, started: its sockets are in our folder.</summary>
-    public void StopOwn(string directory, string programs)
+    public void StopOwn(string directory)
     {
         if (ServerOf(directory) is not null && host.ReadFile($"{directory}/postmaster.opts", 65536) is { Ok: true } opts && ByteText.Decode(opts.Value).Contains(job.Sockets, StringComparison.Ordinal))
         {
-            Stop(directory, programs);
+            Stop(directory);
         }
     }
 
@@ -269,13 +255,15 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     {
         for (var tries = 0; ; tries++)
         {
+            // A full disk keeps what an earlier server said.
+            var before = host.Status(log) is { Ok: true, Value.Size: var size } ? size : 0;
             var ran = Try(arguments);
             if (ran is { Ok: true, Value.ExitCode: 0 })
             {
                 return;
             }
 
-            var text = host.ReadFile(log, 64 << 20) is { Ok: true } read ? ByteText.Decode(read.Value) : "";
+            var text = host.ReadFile(log, 64 << 20) is { Ok: true } read ? ByteText.Decode(read.Value.AsSpan((int)Math.Min(before, read.Value.Length))) : "";
             var last = text.Split('\n', StringSplitOptions.RemoveEmptyEntries).TakeLast(12).ToArray();
             if (tries < 40 && last.Any(l => OfTheDead.Any(w => l.Contains(w, StringComparison.Ordinal))))
             {

@@ -23,7 +23,7 @@ internal static class PointOfNoReturn
         programs.Mark(UpgradeSteps.Opened);
         if (!programs.IsMarked(UpgradeSteps.Ready))
         {
-            programs.Stop(job.New, job.NewPrograms);
+            programs.Stop(job.New);
             Finish(programs, job, job.New, true);
             programs.Mark(UpgradeSteps.Ready);
         }
@@ -86,7 +86,7 @@ internal static class PointOfNoReturn
             UpgradeSteps.Analyze(programs, job, job.Sockets, 50432);
         }
 
-        programs.Stop(directory, job.NewPrograms);
+        programs.Stop(directory);
     }
 
     /// <summary>
@@ -102,10 +102,7 @@ internal static class PointOfNoReturn
         if (moved.IsOfAnotherVersion)
         {
             sql.Append("SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname) FROM pg_database WHERE datname = current_database() AND datcollversion <> pg_database_collation_actual_version(oid) \\gexec\n");
-        }
 
-        if (moved.IsOfAnotherVersion)
-        {
             // A library without versions (musl): the server would warn at every login, refuse databases made from this one, and REFRESH refuses too.
             sql.Append("UPDATE pg_database SET datcollversion = NULL WHERE datname = current_database() AND datcollversion IS NOT NULL AND pg_database_collation_actual_version(oid) IS NULL;\n");
         }

@@ -208,8 +208,8 @@ internal static class Rehearsing
             var programs = new ClusterPrograms(host, job);
             try
             {
-                programs.Kill(job.Unfinished);
-                programs.Kill(job.Old);
+                programs.Stop(job.Unfinished, atOnce: true);
+                programs.Stop(job.Old, atOnce: true);
             }
             catch (StepFailedException)
             {

@@ -3,6 +3,9 @@ namespace Lotse.Postgres;
 /// <summary>Findings about the order of text, and about the collations that say it.</summary>
 internal static partial class UpgradeFindings
 {
+    /// <summary>Made with a library that has versions, and now served with one that has none: entries may be in either order.</summary>
+    private const string ThenMusl = ", then musl";
+
     private static IEnumerable<Finding?> Order(PlanFacts facts)
     {
         if (facts.To <= facts.Old.Version)
@@ -59,7 +62,7 @@ internal static partial class UpgradeFindings
         var moved = ordered.Select(i => (i.Index, Library: LibraryOf(facts, database, i)))
             .Where(m => m.Library is { } library && library.Now is not null && library.Was != library.Now).ToArray();
         var (was, now) = moved.Length > 0 ? (moved[0].Library!.Value.Was ?? "a library that is not known", moved[0].Library!.Value.Now!) : ("", "");
-        return ([.. moved.Select(m => m.Index)], was, now, moved.Length > 0 && was == "musl" != (now == "musl"));
+        return ([.. moved.Select(m => m.Index)], was, now, moved.Length > 0 && !was.EndsWith(ThenMusl, StringComparison.Ordinal) && was == "musl" != (now == "musl"));
     }
 
     /// <summary>Whether the new server would warn of the version that a database recorded, whatever is in it.</summary>
@@ -74,7 +77,7 @@ internal static partial class UpgradeFindings
         return provider switch
         {
             "i" => (old?.Icu is { } icu ? $"ICU {icu}" : null, now?.Icu is { } other ? $"ICU {other}" : null),
-            "c" when HasOrder(locale) => (old?.LibC == "musl" ? "musl" : recorded is not null ? $"glibc {recorded}" : old?.LibC, now?.LibC),
+            "c" when HasOrder(locale) => (old?.LibC == "musl" ? (recorded is null ? "musl" : $"glibc {recorded}{ThenMusl}") : recorded is not null ? $"glibc {recorded}" : old?.LibC, now?.LibC),
             _ => null,
         };
     }

@@ -26,7 +26,7 @@ internal static class UpgradeProof
         {
             programs.StartPrivately(job.Old, job.OldPrograms, job.OutsideConfig);
             lines = [.. lines, .. Asked(programs, job)];
-            programs.Stop(job.Old, job.OldPrograms);
+            programs.Stop(job.Old);
         }
 
         programs.Write($"{job.Marks}/before.tsv", ByteText.Encode(string.Concat(lines.Select(l => l + "\n"))));

@@ -111,7 +111,7 @@ public static class UpgradeSteps
     {
         programs.StartPrivately(job.Unfinished, job.NewPrograms, null);
         use(programs, job);
-        programs.Stop(job.Unfinished, job.NewPrograms);
+        programs.Stop(job.Unfinished);
     }
 
     private static void StopOld(ClusterPrograms programs, UpgradeJob job)
@@ -140,7 +140,7 @@ public static class UpgradeSteps
         programs.Unmark(WasRunning);
     }
 
-    private static void StopOwnOld(ClusterPrograms programs, UpgradeJob job) => programs.StopOwn(job.Old, job.OldPrograms);
+    private static void StopOwnOld(ClusterPrograms programs, UpgradeJob job) => programs.StopOwn(job.Old);
 
     /// <summary>The old cluster was stopped in order: the questions once more, and what it holds.</summary>
     private static void Note(ClusterPrograms programs, UpgradeJob job)
@@ -161,8 +161,8 @@ public static class UpgradeSteps
 
     private static void StartOldAgain(ClusterPrograms programs, UpgradeJob job)
     {
-        programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
-        programs.StopOwn(job.Old, job.OldPrograms);
+        programs.Stop(job.Unfinished, atOnce: true);
+        programs.StopOwn(job.Old);
         MustBeBack(programs, job);
         if (job.Debian is not null)
         {
@@ -202,7 +202,7 @@ public static class UpgradeSteps
     /// </summary>
     private static void SetAside(ClusterPrograms programs, UpgradeJob job)
     {
-        programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
+        programs.Stop(job.Unfinished, atOnce: true);
         MustBeBack(programs, job);
         if (programs.IsMarked(WasRunning))
         {
@@ -281,8 +281,8 @@ public static class UpgradeSteps
     /// </summary>
     private static void GiveFilesBack(ClusterPrograms programs, UpgradeJob job)
     {
-        programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
-        programs.StopOwn(job.Old, job.OldPrograms);
+        programs.Stop(job.Unfinished, atOnce: true);
+        programs.StopOwn(job.Old);
         SwappedFiles.GiveBack(programs, job);
         var (control, disabled) = ($"{job.Old}/global/pg_control", $"{job.Old}/global/pg_control.old");
         if (programs.Host.Status(disabled).Ok && !programs.Host.Status(control).Ok)
@@ -309,12 +309,12 @@ public static class UpgradeSteps
         }
 
         UpgradeProof.NoteAfter(programs, job);
-        programs.Stop(job.Unfinished, job.NewPrograms);
+        programs.Stop(job.Unfinished);
         UpgradeProof.MustHold(programs, job);
         PointOfNoReturn.Finish(programs, job, job.Unfinished, false);
     }
 
-    private static void StopUnfinished(ClusterPrograms programs, UpgradeJob job) => programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
+    private static void StopUnfinished(ClusterPrograms programs, UpgradeJob job) => programs.Stop(job.Unfinished, atOnce: true);
 
     private static void Configure(ClusterPrograms programs, UpgradeJob job)
     {
@@ -348,7 +348,7 @@ public static class UpgradeSteps
     {
         if (programs.Host.Status(job.New).Ok && !programs.Host.Status(job.Unfinished).Ok && programs.IsMarked(Complete))
         {
-            programs.Stop(job.New, job.NewPrograms);
+            programs.Stop(job.New);
             Rename(programs, job.New, job.Unfinished, job);
         }
     }
@@ -394,13 +394,13 @@ public static class UpgradeSteps
     private static void StopCluster(ClusterPrograms programs, UpgradeJob job)
     {
         job.Debian?.StopCluster(programs.Host, job.From);
-        programs.Stop(job.Old, job.OldPrograms);
+        programs.Stop(job.Old);
     }
 
     private static void StopNew(ClusterPrograms programs, UpgradeJob job)
     {
         job.Debian?.StopCluster(programs.Host, job.To);
-        programs.Stop(job.New, job.NewPrograms);
+        programs.Stop(job.New);
         job.Debian?.Unmake(programs, job);
     }
 

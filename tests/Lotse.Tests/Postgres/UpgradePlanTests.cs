@@ -72,6 +72,10 @@ public class UpgradePlanTests
     [InlineData(null, "glibc 2.41", "de_DE", null, 2)]
     [InlineData(null, "glibc 2.41", "de_DE", "2.41", 0)]
     [InlineData("glibc 2.36", null, "de_DE", null, 0)]
+    [InlineData("musl", "musl", "de_DE", null, 0)]
+    [InlineData("musl", "musl", "de_DE", "2.36", 2)]
+    [InlineData("musl", "glibc 2.36", "de_DE", "2.36", 2)]
+    [InlineData("musl", "glibc 2.41", "de_DE", null, 2)]
     public void Only_indexes_whose_order_may_move_are_rebuilt(string? was, string? now, string collate, string? recorded, int moved)
     {
         var database = Old().Databases[0] with
@@ -93,6 +97,10 @@ public class UpgradePlanTests
         Assert.Contains("1 relation keeps rows by the old order, public.parts", finding.Title.ToString(), StringComparison.Ordinal);
         Assert.Equal(Certainty.Proven, finding.Certainty);
         Assert.DoesNotContain(UpgradeFindings.Of(Between("glibc 2.41", "glibc 2.41")), f => f.Id == "pg/collation-order");
+
+        // Of two libraries each may have written: the entries may have been rebuilt meanwhile.
+        database = database with { CollationVersion = "2.36" };
+        Assert.Equal(Certainty.Inferred, Assert.Single(UpgradeFindings.Of(Between("musl", "musl")), f => f.Id == "pg/collation-order").Certainty);
     }
 
     [Theory]

@@ -60,7 +60,7 @@ internal static class ContainerSteps
     public static void StartAgain(ClusterPrograms programs, UpgradeJob job)
     {
         var container = job.Container!;
-        programs.Stop(job.Unfinished, job.NewPrograms, "immediate");
+        programs.Stop(job.Unfinished, atOnce: true);
         GiveNameBack(programs, container);
         if (Runs(programs.Host, container, container.Name))
         {
@@ -74,7 +74,7 @@ internal static class ContainerSteps
         }
 
         // A server that we started on the old data is not the container's.
-        programs.Stop(job.Old, job.OldPrograms);
+        programs.Stop(job.Old);
         if (programs.IsMarked(UpgradeSteps.WasRunning) || UpgradeSteps.HasDied(programs, job))
         {
             StartContainer(programs, container);
@@ -144,7 +144,7 @@ internal static class ContainerSteps
         var (host, container) = (programs.Host, job.Container!);
         if (host.Status($"{job.New}/PG_VERSION").Ok && !host.Status(job.Unfinished).Ok && programs.IsMarked(UpgradeSteps.Complete))
         {
-            programs.Stop(job.New, job.NewPrograms);
+            programs.Stop(job.New);
             Do(host, "mv", "-T", "-n", job.New, job.Unfinished);
             _ = host.Run(["sync", job.Work], Long);
         }
@@ -158,9 +158,18 @@ internal static class ContainerSteps
 
             if (programs.IsMarked(Volume) && (host.List(container.NewFolder) is not { Ok: true, Value.Length: > 0 }))
             {
-                // An engine wants the folder that it made, to take it away.
-                _ = host.Run(["install", "-d", container.NewFolder], Moment);
-                Engine(programs, container, Moment, "volume", "rm", container.NewSource);
+                var made = ContainerReader.Inspect(host, container.Engine, "volume", container.NewSource);
+                if (made.Ok)
+                {
+                    // An engine wants the folder that it made, to take it away.
+                    _ = host.Run(["install", "-d", container.NewFolder], Moment);
+                    Engine(programs, container, Moment, "volume", "rm", container.NewSource);
+                }
+                else if (made.Error!.Kind != HostErrorKind.NotFound)
+                {
+                    throw new StepFailedException(made.Error.Message);
+                }
+
                 programs.Unmark(Volume);
             }
         }
@@ -215,7 +224,7 @@ internal static class ContainerSteps
             Engine(programs, container, Moment, "update", $"--restart={container.Restart}", container.Name);
         }
 
-        programs.Stop(job.New, job.NewPrograms);
+        programs.Stop(job.New);
     }
 
     /// <summary>What an engine was asked by a step that was cut short, it may do a moment later: a container may be there, or renamed, that was not.</summary>
@@ -267,7 +276,7 @@ internal static class ContainerSteps
     }
 
     /// <summary>In order; an engine kills what takes longer than it was told.</summary>
-    private static void StopContainer(ClusterPrograms programs, ContainerJob container) => Engine(programs, container, Long, "stop", "-t", "3600", container.Name);
+    private static void StopContainer(ClusterPrograms programs, ContainerJob container) => Engine(programs, container, Long, "stop", "-t", "600", container.Name);
 
     /// <summary>What the other container has just given back, its published port above all, an engine may not have free for a moment.</summary>
     private static void StartContainer(ClusterPrograms programs, ContainerJob container)

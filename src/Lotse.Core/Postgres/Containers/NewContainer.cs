@@ -8,6 +8,9 @@ namespace Lotse.Postgres.Containers;
 /// </summary>
 internal static class NewContainer
 {
+    /// <summary>The label of a container that only asks whether its name is free.</summary>
+    private const string Probe = "lotse.upgrade";
+
     private static readonly TimeSpan Moment = TimeSpan.FromMinutes(2);
 
     /// <summary>Makes it, and takes it away again.</summary>
@@ -28,23 +31,86 @@ internal static class NewContainer
         {
             Make(programs, job, container with { Name = NameOf(container), NewSource = folder, Restart = "no" });
         }
-        finally
+        catch (StepFailedException)
         {
-            RemoveTrial(programs, job);
+            try
+            {
+                RemoveTrial(programs, job);
+            }
+            catch (StepFailedException)
+            {
+                // Why it cannot be made is to be told, not that it stays; the way back tries again.
+            }
+
+            throw;
         }
+
+        RemoveTrial(programs, job);
     }
 
     /// <summary>Takes a trial away that was cut short.</summary>
+    /// <exception cref="StepFailedException">The engine does not do it.</exception>
     public static void RemoveTrial(ClusterPrograms programs, UpgradeJob job)
     {
-        var container = job.Container!;
-        if (programs.Host.Status(Folder(job)).Ok && ContainerReader.Inspect(programs.Host, container.Engine, "container", NameOf(container)) is { Ok: true } found && Json.Items(found.Value, "Mounts").Any(m => Json.Text(m, "Source") == Folder(job)))
+        var (host, container) = (programs.Host, job.Container!);
+        if (!host.Status(Folder(job)).Ok && !host.Status(Ended(job)).Ok)
         {
-            // Without -v: nothing but the container goes.
-            ContainerSteps.Engine(programs, container, Moment, "rm", NameOf(container));
+            return;
         }
 
-        _ = programs.Host.Run(["rmdir", Folder(job)], Moment);
+        // An engine that has not looked yet for what it is to mount refuses. A disk that takes no writes stands against nothing.
+        _ = host.Run(["mv", "-T", Folder(job), Ended(job)], Moment);
+        for (var tries = 0; !IsRemoved(programs, job); tries++)
+        {
+            if (tries > 60)
+            {
+                throw new StepFailedException($"{container.Engine} neither has a container {ByteText.Escape(NameOf(container))} nor gives its name free; once it is idle or started again, this goes on");
+            }
+
+            host.Wait(TimeSpan.FromSeconds(1));
+        }
+
+        _ = host.Run(["rmdir", "--", .. new[] { Folder(job), Ended(job) }.Where(f => host.Status(f).Ok)], Moment);
+    }
+
+    /// <summary>Whether the trial is not there, and does not come any more. Docker makes what it was asked for although who asked was killed, and until it is there only its name is taken.</summary>
+    private static bool IsRemoved(ClusterPrograms programs, UpgradeJob job)
+    {
+        var (host, container) = (programs.Host, job.Container!);
+        string[] remove = ["rm", "-v", NameOf(container)];
+        var read = ContainerReader.Inspect(host, container.Engine, "container", NameOf(container));
+        if (read.Ok)
+        {
+            if (Json.Map(Json.At(read.Value, "Config"), "Labels").TryGetValue(Probe, out var of) && of == job.Work)
+            {
+                ContainerSteps.Engine(programs, container, Moment, remove);
+            }
+            else if (Json.Items(read.Value, "Mounts").Any(m => Json.Text(m, "Source") == Folder(job)))
+            {
+                // Without -v: nothing but the container goes.
+                ContainerSteps.Engine(programs, container, Moment, "rm", NameOf(container));
+            }
+
+            return true;
+        }
+
+        if (read.Error!.Kind != HostErrorKind.NotFound)
+        {
+            throw new StepFailedException(read.Error.Message);
+        }
+
+        if (container.Engine != "docker")
+        {
+            return true;
+        }
+
+        if (host.Run([container.Engine, "create", "--name", NameOf(container), "--label", $"{Probe}={job.Work}", "--network", "none", container.OldImageId, "true"], Moment) is not { Ok: true, Value.ExitCode: 0 })
+        {
+            return false;
+        }
+
+        ContainerSteps.Engine(programs, container, Moment, remove);
+        return true;
     }
 
     /// <summary>Makes it: from the job, whose name and mount it gets, and from what the engine says of the old one.</summary>
@@ -95,4 +161,7 @@ internal static class NewContainer
     private static string NameOf(ContainerJob container) => container.Name + "-lotse-trial";
 
     private static string Folder(UpgradeJob job) => $"{job.Work}/trial";
+
+    /// <summary>Its folder from the moment on that it is to go.</summary>
+    private static string Ended(UpgradeJob job) => $"{job.Work}/trial-ended";
 }
