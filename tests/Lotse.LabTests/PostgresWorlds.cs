@@ -189,9 +189,12 @@ internal sealed class BareWorld : IUpgradeWorld
         if (Lab.Run(Minute, $"{PostgresLab.Programs(15)}/pg_isready", "-q", "-h", "127.0.0.1", "-p", $"{port}").ExitCode == 2)
         {
             // What was applied for good, and then lost its server, is its owner's to start. A process that the killed server had
-            // just started ends once it sees that; until then none starts beside it.
+            // just started ends once it sees that, and a dead one keeps its number until somebody asks for it (a server takes it
+            // for alive); until then none starts beside it.
             Assert.True(applied, "no server runs, and lotse has nothing left to do");
-            Assert.True(RemoteMachine.Until(TimeSpan.FromSeconds(30), () => !UpgradeWorlds.Of(Folder).Any(p => p.Name is "postgres" or "postmaster")), "a process of the killed server does not end");
+            var file = data + "-18/postmaster.pid";
+            bool HasEnded() => !UpgradeWorlds.Of(Folder).Any(p => p.Name is "postgres" or "postmaster") && (!File.Exists(file) || !Directory.Exists($"/proc/{File.ReadLines(file).First()}"));
+            Assert.True(RemoteMachine.Until(TimeSpan.FromSeconds(30), HasEnded), "a process of the killed server does not end");
             try
             {
                 lab.Start(18, data + "-18", port);

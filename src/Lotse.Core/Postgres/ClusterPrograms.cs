@@ -21,7 +21,7 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     private static readonly string[] Variables = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE", "PGOPTIONS", "PGDATA", "PGSSLMODE", "PGCLIENTENCODING", "PGTZ", "PGDATESTYLE"];
 
     /// <summary>What a server says that finds the remains of one that was killed (sysv_shmem.c, pqcomm.c, miscinit.c).</summary>
-    private static readonly string[] OfTheDead = ["is still in use", "Address already in use", "lock file \""];
+    private static readonly string[] OfTheDead = ["pg/already-running", "pg/port-taken"];
 
     public Host Host => host;
 
@@ -265,13 +265,13 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
 
             var text = host.ReadFile(log, 64 << 20) is { Ok: true } read ? ByteText.Decode(read.Value.AsSpan((int)Math.Min(before, read.Value.Length))) : "";
             var last = text.Split('\n', StringSplitOptions.RemoveEmptyEntries).TakeLast(12).ToArray();
-            if (tries < 40 && last.Any(l => OfTheDead.Any(w => l.Contains(w, StringComparison.Ordinal))))
+            var why = LogDiagnosis.Explain([new(log, string.Join('\n', last))]);
+            if (tries < 40 && why.Findings.Any(f => OfTheDead.Contains(f.Id)))
             {
                 host.Wait(TimeSpan.FromMilliseconds(500));
                 continue;
             }
 
-            var why = LogDiagnosis.Explain([new(log, string.Join('\n', last))]);
             var words = why.Findings is [var first, ..] ? $"{first.Title} [{first.Id}]" : ByteText.Escape(last.LastOrDefault(l => l.Contains("FATAL", StringComparison.Ordinal)) ?? (ran.Ok ? ByteText.Decode(ran.Value.Errors).Trim().Split('\n')[^1] : ran.Error!.Message));
             throw new StepFailedException($"the server does not start: {words}; its log is {ByteText.Escape(log)}");
         }

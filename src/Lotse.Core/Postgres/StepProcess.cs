@@ -99,5 +99,10 @@ internal static class StepProcess
 
     private static long? Field(Host host, int pid, int field) => host.ReadFile($"/proc/{pid}/stat", 4096) is { Ok: true } stat ? ProcessStat.Field(stat.Value, field) : null;
 
-    private static string? Program(Host host, string process) => host.ReadLink($"/proc/{process}/exe") is { Ok: true } link ? link.Value : null;
+    /// <summary>Its program. One that a package has replaced meanwhile is the same still (proc_pid_exe(5)).</summary>
+    private static string? Program(Host host, string process)
+    {
+        const string Replaced = " (deleted)";
+        return host.ReadLink($"/proc/{process}/exe") is { Ok: true, Value: var path } ? path.EndsWith(Replaced, StringComparison.Ordinal) ? path[..^Replaced.Length] : path : null;
+    }
 }
