@@ -197,10 +197,11 @@ internal sealed class ClusterPrograms(Host host, UpgradeJob job)
     public void Stop(string directory, bool atOnce = false)
     {
         // SIGINT is a fast stop and SIGQUIT an immediate one (postgres(1)). A fast one writes all that is in memory, and waits for
-        // whoever copies the log. One that hangs, as on a disk without room, must not take the old cluster's users an hour.
+        // whoever copies the log. On a disk that fails or is full, 18 may never end: its checkpointer is waited for, and waits.
+        // A cluster of ours can do with recovery; the old one cannot be upgraded then.
         const int Interrupt = 2, Quit = 3, Kill = 9;
         var isOld = directory == job.Old;
-        (int Signal, TimeSpan Patience)[] ways = [(Interrupt, TimeSpan.FromMinutes(isOld ? 10 : 5)), (Quit, TimeSpan.FromMinutes(1)), (Kill, TimeSpan.FromMinutes(1))];
+        (int Signal, TimeSpan Patience)[] ways = [(Interrupt, TimeSpan.FromMinutes(isOld ? 10 : 2)), (Quit, TimeSpan.FromMinutes(1)), (Kill, TimeSpan.FromMinutes(1))];
         foreach (var (signal, patience) in ways[(atOnce ? 1 : 0)..(isOld ? 2 : 3)])
         {
             var told = 0;
