@@ -15,13 +15,13 @@ internal sealed class FileLock : IDisposable
     /// <summary>Locks an open file.</summary>
     /// <param name="file">Its descriptor; closing it ends the lock.</param>
     /// <param name="wait">How long it may take.</param>
-    /// <returns>False: another one has it.</returns>
+    /// <returns>False: another one has it, or its filesystem knows no locks (ENOLCK of NFS), for which nobody need wait.</returns>
     public static bool Take(int file, TimeSpan wait)
     {
         var start = System.Diagnostics.Stopwatch.GetTimestamp();
         while (Libc.Lock(file, Exclusive | NoWait) != 0)
         {
-            if (System.Diagnostics.Stopwatch.GetElapsedTime(start) >= wait)
+            if (Errno.Last is not (Errno.Again or Errno.Interrupted) || System.Diagnostics.Stopwatch.GetElapsedTime(start) >= wait)
             {
                 return false;
             }
